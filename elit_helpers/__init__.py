@@ -1,0 +1,60 @@
+"""From a microscope picture to a simulation.
+
+Simulated STEM images, ensembles of networks adapted to an experiment (ELIT), atoms with elements and
+error bars, structures, molecular dynamics and tight binding: the functions under the course's notebooks.
+Import it as ``import elit_helpers as eh``; everything public is listed here, by the file it lives in.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Listed by hand, in the order of the data. A name loads its file at first use, so that
+# `import elit_helpers` stays fast and a missing engine is no obstacle to the rest.
+_PUBLIC = {
+    "_common": ("ElitError", "EngineMissing", "NoAtomsFound"),
+    "workspace": (
+        "begin", "data_dir", "end", "hand_over", "provenance", "results_dir", "run_mode", "take", "threads", "versions",
+    ),
+    "data": (
+        "Micrograph", "load_image", "load_movie", "load_movie_truth", "load_trajectory", "shipped_files",
+        "trajectory_names", "verify_shipped",
+    ),
+    "samples": ("LATTICES", "add_hole", "add_stone_wales", "add_vacancy", "graphene_sheet", "substitute"),
+    "images": (
+        "RECIPES", "Calibration", "CalibrationFailed", "Imaging", "Recipe", "augment", "calibrate", "element_mask",
+        "normalise", "render", "resample", "simulate_frame", "to_angstrom", "to_pixels", "training_set",
+    ),
+    "ensemble": (
+        "PRESETS", "Ensemble", "Prediction", "TrainSettings", "default_ensemble", "load_ensemble", "predict",
+        "save_ensemble", "train_ensemble",
+    ),
+    "locate": ("locate_atoms",),
+    "analysis": (
+        "angles", "bonds", "compare_structures", "defects", "nearest_neighbour_share", "rings", "score_atoms",
+    ),
+    "elit": ("multi_class_data", "run_elit", "select_artifact_free", "training_data_from"),
+    "structure": ("cut_region", "patch", "regions_of_interest", "to_atoms", "to_table", "write_structure"),
+    "simulate": ("ENGINES", "Run", "SimulationError", "choose_engine", "compare_potentials", "relax", "run_md"),
+    "pipeline": ("run_image",),
+}  # fmt: skip
+_MODULES = ("exercises", "plots", "widgets")
+_HOME_OF = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = [*_HOME_OF, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f"elit_helpers.{name}")
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(f"elit_helpers.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'elit_helpers' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,238 @@
+"""Draws what the other files return, onto a given axis, with scale bar and units.
+
+Every function takes the data first and ``ax=None`` (the current axis), and returns the axis. Colours are
+safe for the colour-blind, and elements differ in marker as well as in colour.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from elit_helpers._common import check_pixel_size
+
+COLORS = {"C": "#0072b2", "Si": "#e69f00", "H": "#bbbbbb", "N": "#cc79a7", "Mo": "#009e73", "S": "#f0e442"}
+MARKERS = {"C": "o", "Si": "D", "H": ".", "N": "s", "Mo": "s", "S": "^"}
+OTHER = "#999999"
+
+
+class Described:
+    """A figure as a PNG with its alt text; what `describe` returns and a notebook shows."""
+
+    def __init__(self, png: bytes, alt: str):
+        self.png, self.alt = png, alt
+
+    def _repr_mimebundle_(self, **_) -> dict:
+        encoded = base64.b64encode(self.png).decode()
+        return {
+            "text/html": f'<img style="max-width:100%" alt="{html.escape(self.alt)}" src="data:image/png;base64,{encoded}">',
+            "text/plain": self.alt,
+        }
+
+
+def describe(drawn: Any, alt: str) -> Described:
+    """Close a figure and return it as a picture that carries `alt` for those who cannot see it.
+
+    Parameters
+    ----------
+    drawn
+        A figure, an axis, or an array of axes.
+    alt
+        What is to be seen, in a sentence.
+    """
+    first = np.ravel(np.asarray(drawn, dtype=object))[0]
+    figure = first if hasattr(first, "savefig") else first.get_figure()
+    return Described(to_png(figure), alt)
+
+
+def to_png(figure: Any, *, dpi: int = 100) -> bytes:
+    """Return a figure as PNG and close it, so that a notebook does not show it twice."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def row(n: int = 1, *, width: float = 4.0, height: float | None = None) -> np.ndarray:
+    """Return `n` axes side by side, each `width` by `height` inches (square by default)."""
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(1, n, figsize=(n * width, height or width), squeeze=False, layout="constrained")
+    return axes[0]
+
+
+def _axis(ax: Any) -> Any:
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.gca()
+
+
+# --------------------------------------------------------------------------- pictures
+def image(
+    frame: Any, *, pixel_size: float | None = None, ax: Any = None, title: str = "", percentile: float = 0.5
+) -> Any:
+    """Draw a frame (H, W) in grey, its brightest and darkest `percentile` per cent clipped, with a scale bar."""
+    ax, frame = _axis(ax), np.squeeze(np.asarray(frame))
+    low, high = np.percentile(frame, [percentile, 100 - percentile])
+    ax.imshow(frame, cmap="gray", vmin=low, vmax=high)
+    return _finish_picture(ax, frame.shape, pixel_size, title)
+
+
+def probability(
+    channel: Any,
+    *,
+    pixel_size: float | None = None,
+    ax: Any = None,
+    title: str = "",
+    label: str = "probability",
+    vmax: float = 1.0,
+) -> Any:
+    """Draw a map (H, W) of a probability, or of its standard deviation, with a colour bar."""
+    ax, channel = _axis(ax), np.squeeze(np.asarray(channel))
+    drawn = ax.imshow(channel, cmap="viridis", vmin=0, vmax=vmax)
+    ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=label)
+    return _finish_picture(ax, channel.shape, pixel_size, title)
+
+
+def labels(mask: Any, *, classes: Sequence[str], ax: Any = None, title: str = "") -> Any:
+    """Draw an integer mask (H, W) of classes with background last, a colour for each element."""
+    from matplotlib.colors import ListedColormap
+
+    ax = _axis(ax)
+    ax.imshow(
+        mask,
+        cmap=ListedColormap([*(COLORS.get(c, OTHER) for c in classes), "#f4f4f4"]),
+        vmin=0,
+        vmax=len(classes),
+    )
+    return _finish_picture(ax, np.shape(mask), None, title)
+
+
+def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False, title: str = "") -> Any:
+    """Draw a table of atoms over the picture they were found in: one marker an element, crosses for flagged ones."""
+    ax = _axis(ax)
+    kept = table[table["kept"].astype(bool)] if "kept" in table else table
+    for element, group in kept.groupby("element"):
+        ax.scatter(
+            group["col_px"], group["row_px"], s=size * (2.5 if element != "C" else 1), marker=MARKERS.get(element, "v"),
+            facecolors="none" if element == "C" else COLORS.get(element, OTHER), edgecolors=COLORS.get(element, OTHER),
+            linewidths=0.9, label=f"{element} ({len(group)})",
+        )  # fmt: skip
+    if flagged and "kept" in table and not table["kept"].all():
+        left = table[~table["kept"].astype(bool)]
+        ax.scatter(
+            left["col_px"],
+            left["row_px"],
+            s=size,
+            marker="x",
+            c="#d55e00",
+            linewidths=0.9,
+            label=f"flagged ({len(left)})",
+        )
+    ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
+    if title:
+        ax.set_title(title)
+    return ax
+
+
+def _finish_picture(ax: Any, shape: Sequence[int], pixel_size: float | None, title: str) -> Any:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_title(title)
+    if pixel_size is not None:
+        scale_bar(ax, shape, check_pixel_size(pixel_size))
+    return ax
+
+
+def scale_bar(ax: Any, shape: Sequence[int], pixel_size: float) -> Any:
+    """Draw a scale bar of a round length, about a fifth of the picture wide, with its length in ångström."""
+    wide = shape[1] * pixel_size / 5
+    length = min((1, 2, 5, 10, 20, 50, 100, 200), key=lambda step: abs(np.log(step / wide)))
+    y, x = 0.95 * shape[0], 0.05 * shape[1]
+    ax.plot([x, x + length / pixel_size], [y, y], color="white", lw=5, solid_capstyle="butt")
+    ax.plot([x, x + length / pixel_size], [y, y], color="black", lw=2.5, solid_capstyle="butt")
+    ax.annotate(
+        f"{length} Å", (x, y), xytext=(0, 5), textcoords="offset points", fontsize="small", color="black",
+        bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "edgecolor": "none"},
+    )  # fmt: skip
+    return ax
+
+
+# --------------------------------------------------------------------------- structures
+def structure(
+    atoms_: Any, *, ax: Any = None, values: Any = None, label: str = "", colors: Sequence[str] | None = None, title: str = "",
+    size: float = 14,
+) -> Any:  # fmt: skip
+    """Draw ASE `Atoms` from above (x right, y up [Å]): by element, by `values` (N,), or by given colours."""
+    ax = _axis(ax)
+    x, y = atoms_.positions[:, 0], atoms_.positions[:, 1]
+    symbols = np.array(atoms_.get_chemical_symbols())
+    if values is not None:
+        drawn = ax.scatter(x, y, c=values, s=size, cmap="viridis")
+        ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=label)
+    elif colors is not None:
+        ax.scatter(x, y, c=list(colors), s=size)
+    else:
+        for element in dict.fromkeys(symbols):
+            own = symbols == element
+            ax.scatter(
+                x[own], y[own], s=size * (2.5 if element not in {"C", "H"} else 1), c=COLORS.get(element, OTHER),
+                marker=MARKERS.get(element, "v"), label=f"{element} ({own.sum()})",
+            )  # fmt: skip
+        ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
+    ax.set_aspect("equal")
+    ax.set(xlabel="x [Å]", ylabel="y [Å]", title=title)
+    return ax
+
+
+# --------------------------------------------------------------------------- runs
+def temperature(log: Any, *, ax: Any = None, label: str | None = None, title: str = "") -> Any:
+    """Draw the temperature [K] of a run's log over time [fs]."""
+    return _over_time(log, "temperature_K", "temperature [K]", ax, label, title)
+
+
+def energy(log: Any, *, n_atoms: int, ax: Any = None, title: str = "") -> Any:
+    """Draw potential, kinetic and total energy of a run [meV/atom] over time [fs], each from its first value."""
+    ax = _axis(ax)
+    for column, style in (("potential_eV", "-"), ("kinetic_eV", "--"), ("total_eV", "-.")):
+        change = 1e3 * (log[column] - log[column].iloc[0]) / n_atoms
+        ax.plot(log["time_fs"], change, style, label=column.removesuffix("_eV"))
+    ax.legend(fontsize="small")
+    ax.set(xlabel="time [fs]", ylabel="change [meV/atom]", title=title)
+    return ax
+
+
+def _over_time(log: Any, column: str, ylabel: str, ax: Any, label: str | None, title: str) -> Any:
+    ax = _axis(ax)
+    ax.plot(log["time_fs"], log[column], label=label)
+    if label:
+        ax.legend(fontsize="small")
+    ax.set(xlabel="time [fs]", ylabel=ylabel, title=title)
+    return ax
+
+
+def histogram(
+    values: Any,
+    *,
+    ax: Any = None,
+    bins: Any = 30,
+    label: str | None = None,
+    xlabel: str = "",
+    title: str = "",
+) -> Any:
+    """Draw a histogram as steps, normalised to a density, so that several can be laid over one another."""
+    ax = _axis(ax)
+    ax.hist(np.asarray(values), bins=bins, histtype="step", density=True, lw=1.8, label=label)
+    if label:
+        ax.legend(fontsize="small")
+    ax.set(xlabel=xlabel, ylabel="density", title=title)
+    return ax
