@@ -25,7 +25,7 @@ logger = logging.getLogger("elit_helpers")
 
 
 class ElitError(RuntimeError):
-    """Base of the errors that are not a wrong argument: something could not be done, and the text says what next."""
+    """Base of the errors that are not a wrong argument: what could not be done, and what to do next."""
 
 
 class NoAtomsFound(ElitError):
@@ -185,7 +185,8 @@ def check_frames(images: Any, name: str = "image") -> np.ndarray:
     for i, frame in enumerate(frames):
         if not np.isfinite(frame).all():
             raise ValueError(
-                f"`{name}`: frame {i} holds {np.count_nonzero(~np.isfinite(frame))} pixels that are NaN or infinite. "
+                f"`{name}`: frame {i} holds {np.count_nonzero(~np.isfinite(frame))} pixels that are NaN or "
+                "infinite. "
                 "Replace them (for example by the median of their neighbours) or leave the frame out."
             )
         if frame.min() == frame.max():

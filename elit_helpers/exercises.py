@@ -16,7 +16,7 @@ _MARKS = {"right": "✅", "wrong": "❌", "missing": "✏️"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of an answer: a status (``"right"``, ``"wrong"``, ``"missing"``) and the reason in a sentence."""
+    """What is said of an answer: a status (``"right"``, ``"wrong"``, ``"missing"``) and a sentence."""
 
     status: str
     message: str

@@ -30,7 +30,7 @@ class Described:
     def _repr_mimebundle_(self, **_) -> dict:
         encoded = base64.b64encode(self.png).decode()
         return {
-            "text/html": f'<img style="max-width:100%" alt="{html.escape(self.alt)}" src="data:image/png;base64,{encoded}">',
+            "text/html": f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{encoded}">',
             "text/plain": self.alt,
         }
 
@@ -80,7 +80,7 @@ def _axis(ax: Any) -> Any:
 def image(
     frame: Any, *, pixel_size: float | None = None, ax: Any = None, title: str = "", percentile: float = 0.5
 ) -> Any:
-    """Draw a frame (H, W) in grey, its brightest and darkest `percentile` per cent clipped, with a scale bar."""
+    """Draw a frame (H, W) in grey with a scale bar, the extreme `percentile` per cent of it clipped."""
     ax, frame = _axis(ax), np.squeeze(np.asarray(frame))
     low, high = np.percentile(frame, [percentile, 100 - percentile])
     ax.imshow(frame, cmap="gray", vmin=low, vmax=high)
@@ -118,15 +118,20 @@ def labels(mask: Any, *, classes: Sequence[str], ax: Any = None, title: str = ""
 
 
 def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False, title: str = "") -> Any:
-    """Draw a table of atoms over the picture they were found in: one marker an element, crosses for flagged ones."""
+    """Draw a table of atoms over their picture: one marker an element, crosses for flagged ones."""
     ax = _axis(ax)
     kept = table[table["kept"].astype(bool)] if "kept" in table else table
     for element, group in kept.groupby("element"):
         ax.scatter(
-            group["col_px"], group["row_px"], s=size * (2.5 if element != "C" else 1), marker=MARKERS.get(element, "v"),
-            facecolors="none" if element == "C" else COLORS.get(element, OTHER), edgecolors=COLORS.get(element, OTHER),
-            linewidths=0.9, label=f"{element} ({len(group)})",
-        )  # fmt: skip
+            group["col_px"],
+            group["row_px"],
+            s=size * (2.5 if element != "C" else 1),
+            marker=MARKERS.get(element, "v"),
+            facecolors="none" if element == "C" else COLORS.get(element, OTHER),
+            edgecolors=COLORS.get(element, OTHER),
+            linewidths=0.9,
+            label=f"{element} ({len(group)})",
+        )
     if flagged and "kept" in table and not table["kept"].all():
         left = table[~table["kept"].astype(bool)]
         ax.scatter(
@@ -161,17 +166,28 @@ def scale_bar(ax: Any, shape: Sequence[int], pixel_size: float) -> Any:
     ax.plot([x, x + length / pixel_size], [y, y], color="white", lw=5, solid_capstyle="butt")
     ax.plot([x, x + length / pixel_size], [y, y], color="black", lw=2.5, solid_capstyle="butt")
     ax.annotate(
-        f"{length} Å", (x, y), xytext=(0, 5), textcoords="offset points", fontsize="small", color="black",
+        f"{length} Å",
+        (x, y),
+        xytext=(0, 5),
+        textcoords="offset points",
+        fontsize="small",
+        color="black",
         bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "edgecolor": "none"},
-    )  # fmt: skip
+    )
     return ax
 
 
 # --------------------------------------------------------------------------- structures
 def structure(
-    atoms_: Any, *, ax: Any = None, values: Any = None, label: str = "", colors: Sequence[str] | None = None, title: str = "",
+    atoms_: Any,
+    *,
+    ax: Any = None,
+    values: Any = None,
+    label: str = "",
+    colors: Sequence[str] | None = None,
+    title: str = "",
     size: float = 14,
-) -> Any:  # fmt: skip
+) -> Any:
     """Draw ASE `Atoms` from above (x right, y up [Å]): by element, by `values` (N,), or by given colours."""
     ax = _axis(ax)
     x, y = atoms_.positions[:, 0], atoms_.positions[:, 1]
@@ -185,9 +201,13 @@ def structure(
         for element in dict.fromkeys(symbols):
             own = symbols == element
             ax.scatter(
-                x[own], y[own], s=size * (2.5 if element not in {"C", "H"} else 1), c=COLORS.get(element, OTHER),
-                marker=MARKERS.get(element, "v"), label=f"{element} ({own.sum()})",
-            )  # fmt: skip
+                x[own],
+                y[own],
+                s=size * (2.5 if element not in {"C", "H"} else 1),
+                c=COLORS.get(element, OTHER),
+                marker=MARKERS.get(element, "v"),
+                label=f"{element} ({own.sum()})",
+            )
         ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
     ax.set_aspect("equal")
     ax.set(xlabel="x [Å]", ylabel="y [Å]", title=title)
@@ -201,7 +221,7 @@ def temperature(log: Any, *, ax: Any = None, label: str | None = None, title: st
 
 
 def energy(log: Any, *, n_atoms: int, ax: Any = None, title: str = "") -> Any:
-    """Draw potential, kinetic and total energy of a run [meV/atom] over time [fs], each from its first value."""
+    """Draw a run's potential, kinetic and total energy [meV/atom] over time [fs], from their first values."""
     ax = _axis(ax)
     for column, style in (("potential_eV", "-"), ("kinetic_eV", "--"), ("total_eV", "-.")):
         change = 1e3 * (log[column] - log[column].iloc[0]) / n_atoms

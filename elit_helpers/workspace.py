@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import importlib.metadata
 import json
@@ -165,7 +165,7 @@ def provenance(made_by: str, inputs: Sequence[PathLike] = (), **parameters) -> d
     """Return where a result comes from: maker, time, versions, run mode, hashes of inputs, parameters."""
     return {
         "made_by": made_by,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "run_mode": run_mode(),
         "python": platform.python_version(),
         "versions": versions(),
@@ -277,7 +277,8 @@ def begin(notebook: str) -> Note:
     _meter = _Meter(notebook)
     shown = ", ".join(f"{name} {version}" for name, version in versions().items())
     return Note(
-        f"**Notebook {notebook}** in `{run_mode()}` mode, {threads()} thread(s), results in `{results_dir()}`.  \n"
+        f"**Notebook {notebook}** in `{run_mode()}` mode, {threads()} thread(s), "
+        f"results in `{results_dir()}`.  \n"
         f"Python {platform.python_version()}, {shown}."
     )
 
