@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import io
+import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +26,7 @@ class Shown:
             bundle = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}}
         return {
             WIDGET: bundle[WIDGET],
-            "text/html": f'<img alt="{self.alt}" src="data:image/png;base64,{encoded}">',
+            "text/html": f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{encoded}">',
             "text/plain": self.alt,
         }
 
@@ -115,7 +115,4 @@ def _structure_png(atoms: Any, colors: Sequence[str] | None) -> bytes:
     plt = require("matplotlib.pyplot", "A picture of the structure")
     figure, ax = plt.subplots(figsize=(5.6, 4.2))
     plots.structure(atoms, ax=ax, colors=colors)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100, bbox_inches="tight")
-    plt.close(figure)
-    return buffer.getvalue()
+    return plots.to_png(figure)

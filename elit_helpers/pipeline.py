@@ -1,0 +1,286 @@
+"""Image to report: the one function behind notebook 00 and the commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from elit_helpers import plots, workspace
+from elit_helpers._common import (
+    PathLike,
+    RandomState,
+    check_choice,
+    check_pixel_size,
+    logger,
+    progress,
+    spawn_seeds,
+)
+from elit_helpers.data import Micrograph, load_image
+from elit_helpers.ensemble import Ensemble, default_ensemble, load_ensemble, predict
+from elit_helpers.images import CalibrationFailed, calibrate
+from elit_helpers.locate import locate_atoms
+from elit_helpers.simulate import EngineChoice, Run, choose_engine, relax, run_md
+from elit_helpers.structure import to_atoms, write_structure
+
+MATERIALS = ("graphene",)
+DISAGREEMENT = 0.03  # two pixel sizes further apart than this are reported
+MD_STEPS, TIMESTEP_FS = 200, 1.0
+START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `run_image` found out, from the picture to the run.
+
+    Attributes
+    ----------
+    micrograph
+        The frames as read.
+    pixel_size, pixel_size_source
+        What was used [Å/px], and whose word it is: ``"user"``, ``"lattice"`` or ``"file"``.
+    atoms_found
+        The table of atoms, every frame, flagged ones included.
+    structure
+        ASE `Atoms` of the chosen frame: measured positions [Å], not relaxed.
+    choice, relaxation, dynamics
+        The engine and why; its relaxation and its constant-energy run.
+    warnings
+        What a careful reader should know, a sentence each.
+    provenance
+        Inputs, settings, versions, seeds and the numbers of each stage.
+    """
+
+    micrograph: Micrograph
+    pixel_size: float
+    pixel_size_source: str
+    atoms_found: pd.DataFrame
+    structure: Any
+    choice: EngineChoice
+    relaxation: Run
+    dynamics: Run
+    warnings: list[str]
+    provenance: dict
+
+
+def run_image(
+    image: PathLike | Micrograph,
+    *,
+    pixel_size: float | None = None,
+    material: str = "graphene",
+    engine: str = "auto",
+    ensemble: PathLike | Ensemble | None = None,
+    frame: int = 0,
+    rng: RandomState = 0,
+    show_progress: bool = False,
+) -> Report:
+    """Take a picture all the way: atoms with error bars, a structure, its relaxation, and 200 fs of dynamics.
+
+    Parameters
+    ----------
+    image
+        A file that `load_image` reads, or what it returned.
+    pixel_size
+        In Å/px. If None it is measured from the lattice, and failing that taken from the file.
+    material
+        What the sheet is made of; ``"graphene"``.
+    engine
+        ``"auto"`` (chosen by the elements found) or a name from `ENGINES`.
+    ensemble
+        An ensemble or its folder; the one that ships if None.
+    frame
+        Which frame of a stack becomes the structure. Atoms are found in all of them.
+    rng
+        Seed of the velocities.
+    show_progress
+        Show a bar.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, NoAtomsFound, EngineMissing, SimulationError
+        Each says what to do.
+    """
+    check_choice("material", material, MATERIALS)
+    warnings: list[str] = []
+    bar = progress(total=5, desc="reading the image", enabled=show_progress)
+
+    def stage(name: str) -> None:
+        bar.update()
+        bar.set_description(name)
+
+    with bar:
+        micrograph = image if isinstance(image, Micrograph) else load_image(image)
+        check_choice("frame", frame, range(len(micrograph.frames)))
+        size, source = resolve_pixel_size(
+            micrograph, pixel_size, material=material, frame=frame, warnings=warnings
+        )
+        stage("finding atoms")
+        nets = ensemble if isinstance(ensemble, Ensemble) else _ensemble(ensemble, material)
+        found = locate_atoms(predict(nets, micrograph.frames, pixel_size=size))
+        structure = to_atoms(found, frame=frame, material=material)
+        stage("relaxing")
+        choice = choose_engine(structure, engine=engine)
+        relaxation = relax(structure, engine=choice.name)
+        stage("molecular dynamics")
+        (seed,) = spawn_seeds(rng, 1)
+        dynamics = run_md(
+            relaxation.atoms, engine=choice.name, steps=MD_STEPS, timestep_fs=TIMESTEP_FS, temperature_K=START_K,
+            ensemble="nve", rng=seed, every=5,
+        )  # fmt: skip
+        stage("reporting")
+    report = Report(
+        micrograph,
+        size,
+        source,
+        found,
+        structure,
+        choice,
+        relaxation,
+        dynamics,
+        warnings,
+        provenance={"seed": seed},
+    )
+    report.provenance.update(_provenance(report, nets, material))
+    return report
+
+
+def resolve_pixel_size(
+    micrograph: Micrograph, pixel_size: float | None, *, material: str, frame: int, warnings: list[str]
+) -> tuple[float, str]:
+    """Decide on a pixel size [Å/px]: the user's word before the lattice's, the lattice's before the file's.
+
+    Disagreements over 3 %, and a lattice that could not be read, are added to `warnings`.
+
+    Raises
+    ------
+    ValueError
+        If the user's value is impossible, or there is neither a user's, a lattice's, nor a file's.
+    """
+    given = None if pixel_size is None else check_pixel_size(pixel_size)
+    nominal = given or micrograph.pixel_size
+    try:
+        measured = calibrate(micrograph.frames[frame], lattice=material, nominal=nominal)
+    except CalibrationFailed as failure:
+        if nominal is None:
+            raise ValueError(
+                f"`pixel_size` is not given, {micrograph.name} carries none, and the lattice could not be measured "
+                f"({failure}). Pass --pixel-size (or pixel_size=) in Å/px: field of view divided by pixels."
+            ) from failure
+        warnings.append(f"The pixel size was not confirmed by the lattice: {failure}")
+        return nominal, "user" if given else "file"
+    if nominal and abs(measured.pixel_size / nominal - 1) > DISAGREEMENT:
+        whose = "The pixel size you gave" if given else "The file's pixel size"
+        warnings.append(
+            f"{whose}, {nominal:.4f} Å/px, and the lattice's, {measured.pixel_size:.4f} Å/px, differ by "
+            f"{100 * (nominal / measured.pixel_size - 1):+.1f} %; {'yours' if given else 'the lattice’s'} was used."
+        )
+    return (given, "user") if given else (measured.pixel_size, "lattice")
+
+
+def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
+    """Write a report's files into `folder`, all of them or none.
+
+    Returns
+    -------
+    dict
+        Name of each file to its path: ``atoms_found.csv``, ``structure.extxyz``, ``POSCAR``, ``structure.lmp``,
+        ``md_log.csv``, ``overview.png`` and ``provenance.json``.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"`folder` is {folder}, which is a file. Choose a folder, or a name that is not there yet."
+        )
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".elit-") as temporary:
+            beside = Path(temporary)
+            report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
+            write_structure(report.structure, beside)
+            report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
+            (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
+            (beside / "provenance.json").write_text(
+                json.dumps(report.provenance, indent=1, default=str) + "\n"
+            )
+            written = {path.name: folder / path.name for path in sorted(beside.iterdir())}
+            for name, path in written.items():
+                os.replace(beside / name, path)
+    except BaseException:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    logger.info("wrote %s", folder)
+    return written
+
+
+def overview(report: Report) -> Any:
+    """Draw a report on one figure: image, atoms, structure, temperature and energy."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplot_mosaic(
+        [["image", "atoms", "structure"], ["temperature", "temperature", "energy"]],
+        figsize=(13, 8), height_ratios=[2, 1.2], layout="constrained",
+    )  # fmt: skip
+    frame = report.structure.info.get("frame", 0)
+    picture, table = report.micrograph.frames[frame], report.atoms_found
+    plots.image(picture, pixel_size=report.pixel_size, ax=axes["image"], title=report.micrograph.name)
+    plots.image(picture, ax=axes["atoms"])
+    plots.atoms(table[table["frame"] == frame], ax=axes["atoms"], flagged=True, title="atoms found")
+    spread = report.structure.arrays["position_std_A"]
+    plots.structure(
+        report.structure,
+        ax=axes["structure"],
+        values=spread,
+        label="spread of position [Å]",
+        title="structure",
+    )
+    plots.temperature(
+        report.dynamics.log, ax=axes["temperature"], title=f"{report.choice.name}, constant energy"
+    )
+    plots.energy(report.dynamics.log, n_atoms=len(report.structure), ax=axes["energy"], title="energy")
+    return figure
+
+
+def energy_drift_meV(run: Run) -> float:
+    """Return how far the total energy of a run moved from its first value at most [meV/atom]."""
+    total = run.log["total_eV"].to_numpy()
+    return float(1e3 * np.abs(total - total[0]).max() / len(run.atoms))
+
+
+def _ensemble(folder: PathLike | None, material: str) -> Ensemble:
+    return default_ensemble(material) if folder is None else load_ensemble(folder)
+
+
+def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
+    table, source = report.atoms_found, report.micrograph.metadata.get("path")
+    flagged = table.loc[~table["kept"].astype(bool), "reason"].value_counts()
+    return workspace.provenance("elit_helpers run", [source] if source else []) | {
+        "material": material,
+        "pixel_size_A": report.pixel_size,
+        "pixel_size_source": report.pixel_size_source,
+        "pixel_size_file_A": report.micrograph.pixel_size,
+        "ensemble": nets.card,
+        "atoms_kept": int(table["kept"].sum()),
+        "atoms_flagged": {str(reason): int(n) for reason, n in flagged.items()},
+        "elements": {
+            str(k): int(v)
+            for k, v in pd.Series(report.structure.get_chemical_symbols()).value_counts().items()
+        },
+        "engine": dataclasses.asdict(report.choice),
+        "relaxation": report.relaxation.info,
+        "md": {"steps": MD_STEPS, "timestep_fs": TIMESTEP_FS, "start_K": START_K, "ensemble": "nve"},
+        "md_energy_drift_meV_per_atom": energy_drift_meV(report.dynamics),
+        "warnings": report.warnings,
+    }

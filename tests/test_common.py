@@ -1,0 +1,105 @@
+"""What the checks at the door let in, what they refuse, and in which words."""
+
+import numpy as np
+import pytest
+
+from elit_helpers import _common as common
+
+
+def test_a_generator_is_passed_through_and_a_seed_repeats():
+    rng = np.random.default_rng(3)
+    assert common.resolve_rng(rng) is rng
+    assert common.resolve_rng(3).random() == np.random.default_rng(3).random()
+
+
+def test_rng_leaves_the_global_state_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state is what is looked at
+    common.spawn_seeds(1, 5)
+    common.resolve_rng(None).random()
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("bad", ["1", 1.5, True])
+def test_rng_of_another_type_is_refused(bad):
+    with pytest.raises(TypeError, match="`rng` is .* integer seed"):
+        common.resolve_rng(bad)
+
+
+def test_negative_seed_is_refused():
+    with pytest.raises(ValueError, match="must not be negative"):
+        common.resolve_rng(-1)
+
+
+def test_seeds_differ_and_repeat():
+    seeds = common.spawn_seeds(7, 20)
+    assert len(set(seeds)) == 20
+    assert seeds == common.spawn_seeds(7, 20)
+
+
+def test_a_missing_package_is_named_with_both_ways_to_install_it():
+    with pytest.raises(common.EngineMissing, match=r"This requires nothere.*pip install nothere.*conda"):
+        common.require("nothere.inside", "This")
+    with pytest.raises(ImportError, match=r"pip install 'elit-helpers\[quantum\]'"):
+        common.require("nothere", "This", extra="quantum")
+
+
+def test_check_choice_lists_what_is_allowed():
+    with pytest.raises(ValueError, match="`mode` is 'x'; choose one of 'a', 'b'"):
+        common.check_choice("mode", "x", ("a", "b"))
+
+
+@pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "much", None])
+def test_check_positive_refuses(bad):
+    with pytest.raises(ValueError, match="`dose` is .* above zero"):
+        common.check_positive("dose", bad)
+
+
+def test_pixel_size_in_another_unit_is_noticed():
+    assert common.check_pixel_size(0.08) == 0.08
+    with pytest.raises(ValueError, match="Multiply nm by 10"):
+        common.check_pixel_size(8.0)
+    with pytest.raises(ValueError, match="carries no pixel size"):
+        common.check_pixel_size(None)
+
+
+def test_one_frame_becomes_a_stack_of_one():
+    frames = common.check_frames(np.arange(400).reshape(20, 20))
+    assert frames.shape == (1, 20, 20)
+    assert frames.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (np.zeros((20, 20)), "frame 0 is constant"),
+        (np.full((20, 20), np.nan), "400 pixels that are NaN"),
+        (np.ones((2, 2, 20, 20)), "one channel of a colour picture"),
+        (np.arange(100.0).reshape(10, 10), "at least 16×16"),
+    ],
+)
+def test_frames_that_cannot_be_used_are_refused(bad, why):
+    with pytest.raises(ValueError, match=why):
+        common.check_frames(bad)
+
+
+def test_frames_must_be_numbers():
+    with pytest.raises(TypeError, match="must hold real numbers"):
+        common.check_frames(np.full((20, 20), "a"))
+
+
+def test_atomic_write_leaves_nothing_of_a_failure(tmp_path):
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="half way"), common.atomic_write(target) as beside:
+        beside.write_text("new")
+        raise RuntimeError("half way")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_atomic_write_replaces_a_folder_whole(tmp_path):
+    for names in (("a", "b"), ("c",)):
+        with common.atomic_write(tmp_path / "ensemble", folder=True) as beside:
+            for name in names:
+                (beside / name).write_text(name)
+    assert [p.name for p in (tmp_path / "ensemble").iterdir()] == ["c"]
