@@ -3,7 +3,8 @@
     python tools/run_course.py [--handover] [NUMBER ...]
 
 Results go to build/results ($ELIT_RESULTS if it is set), pages to build/html. The first cell that fails ends
-the run. With --handover the results then replace the copies in data/handover, and data/MANIFEST.json is renewed.
+the run. With --handover the results then replace the copies in data/handover, and data/MANIFEST.json is
+renewed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
+from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -72,9 +74,9 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write an executed notebook as HTML that shows its figures with no kernel and no network."""
-    exporter = HTMLExporter()
+    config = Config()
     # A widget is a picture here: its PNG comes before the live view, which needs a kernel or a CDN.
-    exporter.config.NbConvertBase.display_data_priority = [
+    config.NbConvertBase.display_data_priority = [
         "text/html",
         "image/svg+xml",
         "image/png",
@@ -83,8 +85,9 @@ def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
         "text/latex",
         "text/plain",
     ]
-    exporter = HTMLExporter(config=exporter.config)
-    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
+    body, _ = HTMLExporter(config=config).from_notebook_node(
+        notebook, resources={"metadata": {"name": path.stem}}
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(body, encoding="utf-8")
 
