@@ -1,0 +1,410 @@
+"""Images and their labels from atoms, and the way back to one pixel size.
+
+Owns the one pair of functions between pixels and Å (:func:`to_pixels`, :func:`to_angstrom`), the masks
+(integer channels, background last), resampling, and the recipes of simulated training pairs. The forward
+model itself is in ``_optics``, the measurement of the pixel size in ``_calibrate``; both are reached from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, zoom
+from scipy.spatial import cKDTree
+
+from ._calibrate import Calibration, CalibrationFailed, calibrate
+from ._common import RandomState, check_choice, check_frames, check_pixel_size, check_positive, resolve_rng
+from ._optics import (
+    BRIGHTNESS,
+    Imaging,
+    add_spots,
+    contamination_map,
+    jitter_rows,
+    normalise,
+    normalise_frame,
+    render,
+    scan_positions,
+    simulate_frame,
+    smooth_noise,
+    to_angstrom,
+    to_pixels,
+    weights_of,
+)
+
+__all__ = [
+    "BRIGHTNESS",
+    "DISC_A",
+    "NET_PIXEL",
+    "RECIPES",
+    "Calibration",
+    "CalibrationFailed",
+    "Imaging",
+    "Recipe",
+    "augment",
+    "calibrate",
+    "contamination_map",
+    "element_mask",
+    "normalise",
+    "render",
+    "resample",
+    "resample_positions",
+    "scan_positions",
+    "simulate_frame",
+    "to_angstrom",
+    "to_pixels",
+    "training_set",
+    "weights_of",
+]
+
+NET_PIXEL = 0.15
+"""Pixel size of everything a network sees [Å/px]."""
+DISC_A = 0.42
+"""Radius of an atom's disc in a mask [Å]: discs of neighbours 1.42 Å apart stay apart."""
+_BOND = 1.42
+_MARGIN = 10  # px simulated around a patch, so that its borders are normalised as the middle of a frame is
+
+
+def element_mask(
+    positions: np.ndarray,
+    elements: Sequence[str],
+    *,
+    classes: Sequence[str],
+    shape: tuple[int, int],
+    pixel_size: float,
+    radius_A: float = DISC_A,
+) -> np.ndarray:
+    """Label every pixel with the class of the atom whose disc it lies in.
+
+    Parameters
+    ----------
+    positions : array-like, shape (M, 2) or (M, 3)
+        x, y [Å], y upwards, with fractions of a pixel kept.
+    elements : sequence of str, length M
+    classes : sequence of str
+        Element of each channel. With one class every atom is channel 0, whatever its element.
+    shape : tuple of int
+        [px].
+    pixel_size : float
+        [Å/px].
+    radius_A : float
+        [Å]; where discs overlap the nearer atom wins.
+
+    Returns
+    -------
+    ndarray of int, shape `shape`
+        0 … len(classes) − 1 for the classes, len(classes) for the background.
+
+    Raises
+    ------
+    ValueError
+        If an element is not among several `classes`.
+    """
+    check_pixel_size(pixel_size)
+    check_positive("radius_A", radius_A)
+    channel = np.zeros(len(elements), int)
+    if len(classes) > 1:
+        missing = sorted(set(elements) - set(classes))
+        if missing:
+            raise ValueError(
+                f"`classes` is {tuple(classes)!r} and lacks {', '.join(missing)}; add it, or leave those atoms out."
+            )
+        channel = np.array([list(classes).index(e) for e in elements], int)
+    row_col = (
+        to_pixels(np.reshape(positions, (len(channel), -1)), pixel_size=pixel_size, height=shape[0])
+        if len(channel)
+        else np.zeros((0, 2))
+    )
+    return _discs(row_col, channel, len(classes), shape, radius_A / pixel_size)
+
+
+def _discs(row_col, channel, background, shape, radius):
+    """Write discs into a label image, the farthest pixels first, so that the nearest atom has the last word."""
+    labels = np.full(shape, background, np.int64)
+    reach = int(np.ceil(radius)) + 1
+    window = np.arange(-reach, reach + 1)
+    base = np.round(row_col).astype(int)
+    rows = base[:, :1, None] + window[None, :, None] + 0 * window[None, None, :]
+    cols = base[:, 1:, None] + window[None, None, :] + 0 * window[None, :, None]
+    far = (rows - row_col[:, :1, None]) ** 2 + (cols - row_col[:, 1:, None]) ** 2
+    inside = (far < radius**2) & (rows >= 0) & (rows < shape[0]) & (cols >= 0) & (cols < shape[1])
+    order = np.argsort(-far[inside])
+    value = np.broadcast_to(channel[:, None, None], far.shape)[inside]
+    labels[rows[inside][order], cols[inside][order]] = value[order]
+    return labels
+
+
+def resample(
+    images: np.ndarray, *, pixel_size: float, target: float = NET_PIXEL
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Bring images to another pixel size, and say exactly by how much.
+
+    Parameters
+    ----------
+    images : ndarray, shape (H, W) or (N, H, W)
+    pixel_size, target : float
+        Now, and wanted [Å/px].
+
+    Returns
+    -------
+    resampled : ndarray of float32, shape (N, h, w)
+    scale : tuple of float
+        (row scale, column scale). Pixel centres at the two ends of a row stay at its ends, so that
+        ``original_px = resampled_px / scale`` with no offset; h and w are whole numbers, and the scales are
+        therefore not exactly ``pixel_size / target``. :func:`resample_positions` does this.
+    """
+    frames = check_frames(images, "images")
+    ratio = check_pixel_size(pixel_size) / check_pixel_size(target, "target")
+    shape = [max(2, int(round((n - 1) * ratio)) + 1) for n in frames.shape[1:]]
+    scale = tuple((new - 1) / (old - 1) for new, old in zip(shape, frames.shape[1:], strict=True))
+    if ratio < 1:  # average over what one new pixel covers, or the noise of skipped pixels would stay
+        sigma = [0.35 * np.sqrt(1 / s**2 - 1) for s in scale]
+        frames = np.stack([gaussian_filter(f, sigma) for f in frames])
+    factors = [new / old for new, old in zip(shape, frames.shape[1:], strict=True)]
+    out = np.stack([zoom(f, factors, order=1, grid_mode=False) for f in frames])
+    return out.astype(np.float32), scale
+
+
+def resample_positions(row_col: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """Positions in a resampled image [px] → positions in the original image [px]."""
+    return np.asarray(row_col, float).reshape(-1, 2) / np.asarray(scale, float)
+
+
+def augment(images: np.ndarray, labels: np.ndarray, rng: RandomState = None) -> tuple[np.ndarray, np.ndarray]:
+    """Turn and mirror each pair at random: the eight symmetries of a square.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, H)
+    labels : ndarray, shape (N, H, H)
+    rng : int, Generator or None
+
+    Returns
+    -------
+    images, labels : ndarrays of the same shapes, new in memory
+    """
+    rng = resolve_rng(rng)
+    if images.shape != labels.shape or images.ndim != 3 or images.shape[1] != images.shape[2]:
+        raise ValueError(
+            f"`images` {images.shape} and `labels` {labels.shape} must both be (N, H, H): only a square keeps its "
+            "shape under a quarter turn. Cut square patches first."
+        )
+    turns, flips = rng.integers(0, 4, len(images)), rng.random(len(images)) < 0.5
+    out = [np.empty_like(images), np.empty_like(labels)]
+    for i, (k, flip) in enumerate(zip(turns, flips, strict=True)):
+        for source, to in zip((images, labels), out, strict=True):
+            turned = np.rot90(source[i], k)
+            to[i] = turned[:, ::-1] if flip else turned
+    return out[0], out[1]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Ranges that simulated training pairs are drawn from; a pair of numbers is (lowest, highest).
+
+    Lengths in Å, intensities in carbon peaks; `noise` holds for pixels of 0.15 Å.
+    """
+
+    name: str
+    about: str
+    spot_sigma_A: tuple[float, float]
+    noise: tuple[float, float]
+    scale: float = 0.0
+    shear: float = 0.0
+    displacement_A: tuple[float, float] = (0.0, 0.0)
+    tail_weight: tuple[float, float] = (0.0, 0.0)
+    noise_blur_px: tuple[float, float] = (0.0, 0.0)
+    grain_boundary: float = 0.0
+    vacancies: int = 0
+    holes: float = 0.0
+    silicon: float = 0.0
+    silicon_edge: float = 0.0
+    background: float = 0.0
+    contamination: float = 0.0
+    jitter_A: float = 0.0
+    lecture_noise: bool = False
+
+
+RECIPES = {
+    "ideal": Recipe(
+        "ideal", "a perfect lattice, sharp spots, hardly any noise: what a first simulation looks like",
+        spot_sigma_A=(0.30, 0.40), noise=(0.05, 0.25), silicon=0.01, vacancies=1,
+    ),
+    "naive": Recipe(
+        "naive", "the original lecture's: MD frames at 12 px/Å, blurred by 2 to 6 px, with Gaussian and Poisson noise",
+        spot_sigma_A=(0.26, 0.56), noise=(0.45, 0.55), scale=0.10, displacement_A=(0.04, 0.06), vacancies=3,
+        silicon=0.01, lecture_noise=True,
+    ),
+    "realistic": Recipe(
+        "realistic", "what microscopes really add: wide tails, contamination, edges with Si, grain boundaries, drift",
+        spot_sigma_A=(0.33, 0.60), noise=(0.12, 1.4), scale=0.03, shear=0.015, displacement_A=(0.02, 0.12),
+        tail_weight=(0.0, 0.15), noise_blur_px=(0.0, 0.9), grain_boundary=0.25, vacancies=3, holes=0.35,
+        silicon=0.012, silicon_edge=0.12, background=0.6, contamination=0.4, jitter_A=0.08,
+    ),
+}  # fmt: skip
+"""The three ways to simulate training pairs that the course compares."""
+
+
+def training_set(
+    recipe: str | Recipe,
+    n: int,
+    *,
+    rng: RandomState = None,
+    classes: Sequence[str] = ("C",),
+    size: int = 64,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Simulate pairs of a normalised image and its mask.
+
+    Parameters
+    ----------
+    recipe : str or Recipe
+        A name from :data:`RECIPES`, or ranges of your own.
+    n : int
+        Number of pairs.
+    rng : int, Generator or None
+    classes : sequence of str
+        ``("C",)`` makes every atom channel 0; ``("C", "Si")`` tells the elements apart.
+    size : int
+        Rows and columns of a patch [px of 0.15 Å].
+
+    Returns
+    -------
+    images : ndarray of float32, shape (n, size, size)
+        Already locally normalised, as :func:`normalise` does it.
+    labels : ndarray of int, shape (n, size, size)
+        Channels, background last. Atoms drowned in contamination are background.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = RECIPES[check_choice("recipe", recipe, tuple(RECIPES))]
+    check_positive("n", n)
+    rng = resolve_rng(rng)
+    images = np.empty((int(n), size, size), np.float32)
+    labels = np.empty((int(n), size, size), np.int64)
+    for i in range(int(n)):
+        images[i], labels[i] = _pair(recipe, rng, tuple(classes), size)
+    return images, labels
+
+
+def _pair(recipe, rng, classes, size):
+    """One image and its mask, simulated with a margin that is cut off after the normalisation."""
+    wide = size + 2 * _MARGIN
+    positions, silicon = _flake(recipe, wide * NET_PIXEL, rng)
+    row_col = positions / NET_PIXEL
+    weights = np.where(
+        silicon, rng.uniform(2.0, 4.5, len(positions)), rng.uniform(0.95, 1.05, len(positions))
+    )
+    sigma, tail = rng.uniform(*recipe.spot_sigma_A) / NET_PIXEL, rng.uniform(*recipe.tail_weight)
+    image = add_spots(row_col, weights, sigma, (wide, wide))
+    if tail > 0:
+        image += tail * add_spots(row_col, weights, 2.2 * sigma, (wide, wide))
+    drowned = np.zeros(len(positions), bool)
+    if rng.random() < recipe.contamination:
+        dirt = contamination_map(
+            (wide, wide),
+            pixel_size=NET_PIXEL,
+            rng=rng,
+            height=rng.uniform(0.7, 7.0),
+            radius_A=rng.uniform(1.5, 8.0),
+        )
+        image += dirt
+        at = np.clip(np.round(row_col).astype(int), 0, wide - 1)
+        drowned = gaussian_filter(dirt, 5, truncate=2)[at[:, 0], at[:, 1]] > 1.5
+    image = _record(image, recipe, rng)
+    keep = ~drowned
+    channel = silicon[keep].astype(int) if len(classes) > 1 else np.zeros(keep.sum(), int)
+    mask = _discs(row_col[keep], channel, len(classes), (wide, wide), DISC_A / NET_PIXEL)
+    inner = slice(_MARGIN, _MARGIN + size)
+    return normalise_frame(image, 1.8 / NET_PIXEL)[inner, inner], mask[inner, inner]
+
+
+def _record(image, recipe, rng):
+    """Add what the microscope adds: slow background, unsteady lines, noise."""
+    shape = image.shape
+    if recipe.lecture_noise:
+        image = (image / image.max()) ** rng.uniform(0.5, 2.0)
+        counts = rng.uniform(30, 45)
+        # Gaussian noise of variance 0.2 to 0.3 at 12 px/Å, averaged over the 3.2 px that one of ours covers
+        spread = np.sqrt(rng.uniform(0.2, 0.3) / (12 * NET_PIXEL) ** 2)
+        return rng.poisson(image * counts) / counts + rng.normal(0, spread, shape)
+    if recipe.background > 0:
+        image = image + rng.uniform(0, recipe.background) * smooth_noise(shape, rng.uniform(12, 40), rng)
+    if recipe.jitter_A > 0:
+        image = jitter_rows(image, rng.normal(0, rng.uniform(0, recipe.jitter_A) / NET_PIXEL, shape[0]))
+    low, high = np.log(recipe.noise)
+    blur = rng.uniform(*recipe.noise_blur_px)
+    # noise as coarse as the spots hides them far better than noise from pixel to pixel
+    return image + np.exp(rng.uniform(low, high)) / (1 + 1.5 * blur) * smooth_noise(shape, blur, rng)
+
+
+def _flake(recipe, length, rng):
+    """Positions (row, column) [Å] in a square, and which of them are Si."""
+    p = _lattice(recipe, length, rng)
+    if rng.random() < recipe.grain_boundary:
+        angle = rng.uniform(0, 2 * np.pi)
+        side = np.array([np.cos(angle), np.sin(angle)])
+        middle, q = length * rng.uniform(0.3, 0.7, 2), _lattice(recipe, length, rng)
+        p = np.concatenate([p[(p - middle) @ side < 0], q[(q - middle) @ side > 0]])
+        p = _merge_close(p, 1.05)
+    for _ in range(rng.integers(0, recipe.vacancies + 1)):
+        p = np.delete(p, np.argmin(((p - rng.uniform(0, length, 2)) ** 2).sum(1)), 0)
+    if rng.random() < recipe.holes:
+        p = _cut(p, length, rng)
+    silicon = rng.random(len(p)) < recipe.silicon * rng.uniform(0, 2)
+    if len(p) > 3 and (recipe.silicon_edge > 0 or silicon.any()):
+        p, silicon = _settle_silicon(p, silicon, recipe, rng)
+    spread = rng.uniform(*recipe.displacement_A) / np.sqrt(2)
+    return p + rng.normal(0, spread, p.shape), silicon
+
+
+def _lattice(recipe, length, rng):
+    """Graphene, turned, shifted, scaled and sheared at random, over a square and a little more."""
+    a = np.sqrt(3) * _BOND * (1 + recipe.scale * rng.uniform(-1, 1))
+    n = int(0.85 * length / a) + 3
+    i, j = (k.ravel() for k in np.mgrid[-n : n + 1, -n : n + 1])
+    cells = np.column_stack([a * (i + j / 2), a * np.sqrt(0.75) * j])
+    p = np.concatenate([cells, cells + [a / 2, a / np.sqrt(12)]])
+    t = rng.uniform(0, 2 * np.pi)
+    turn = np.array([[np.cos(t), np.sin(t)], [-np.sin(t), np.cos(t)]])
+    shear = np.eye(2) + recipe.shear * rng.uniform(-1, 1, (2, 2))
+    p = p @ turn @ shear + length / 2 + rng.uniform(-a, a, 2)
+    return p[((p > -1.5) & (p < length + 1.5)).all(1)]
+
+
+def _merge_close(p, limit):
+    """Where two grains overlap, one atom in the middle of each pair that is too close."""
+    pairs = cKDTree(p).query_pairs(limit, output_type="ndarray")
+    if len(pairs) == 0:
+        return p
+    p = p.copy()
+    p[pairs[:, 0]] = (p[pairs[:, 0]] + p[pairs[:, 1]]) / 2
+    return np.delete(p, np.unique(pairs[:, 1]), 0)
+
+
+def _cut(p, length, rng):
+    """A hole in the sheet, or the sheet's own edge."""
+    if rng.random() < 0.6:
+        centre, radius = rng.uniform(0, length, 2), rng.uniform(1.5, 5.0)
+        angle = np.arctan2(*(p - centre).T)
+        radius = radius * (1 + 0.25 * np.cos(rng.integers(2, 4) * angle + rng.uniform(0, 6)))
+        return p[np.hypot(*(p - centre).T) > radius]
+    angle = rng.uniform(0, 2 * np.pi)
+    along = (p - length * rng.uniform(0.2, 0.8, 2)) @ [np.cos(angle), np.sin(angle)]
+    return p[along > 0]
+
+
+def _settle_silicon(p, silicon, recipe, rng):
+    """Put Si at edges, and let every Si push its carbon neighbours from 1.42 out to about 1.65 Å."""
+    pairs = cKDTree(p).query_pairs(1.75, output_type="ndarray")
+    degree = np.bincount(pairs.ravel(), minlength=len(p))
+    share = recipe.silicon_edge * rng.uniform(0, 2.5) * (rng.random() < 0.6)
+    silicon = silicon | ((degree < 3) & (rng.random(len(p)) < share))
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    push = both[silicon[both[:, 0]] & ~silicon[both[:, 1]]]
+    away = p[push[:, 1]] - p[push[:, 0]]
+    step = away / np.linalg.norm(away, axis=1, keepdims=True) * rng.uniform(0.1, 0.25)
+    moved = p.copy()
+    np.add.at(moved, push[:, 1], step)
+    edge = push[degree[push[:, 0]] < 3]  # at an edge there is room: the Si itself gives way
+    np.subtract.at(moved, edge[:, 0], step[degree[push[:, 0]] < 3] / 2)
+    return moved, silicon
