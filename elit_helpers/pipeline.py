@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from elit_helpers import plots, workspace
@@ -134,10 +133,8 @@ def run_image(
         relaxation = relax(structure, engine=choice.name)
         stage("molecular dynamics")
         (seed,) = spawn_seeds(rng, 1)
-        dynamics = run_md(
-            relaxation.atoms, engine=choice.name, steps=MD_STEPS, timestep_fs=TIMESTEP_FS, temperature_K=START_K,
-            ensemble="nve", rng=seed, every=5,
-        )  # fmt: skip
+        md = {"steps": MD_STEPS, "timestep_fs": TIMESTEP_FS, "temperature_K": START_K, "ensemble": "nve"}
+        dynamics = run_md(relaxation.atoms, engine=choice.name, rng=seed, every=5, **md)
         stage("reporting")
     report = Report(
         micrograph,
@@ -149,7 +146,7 @@ def run_image(
         relaxation,
         dynamics,
         warnings,
-        provenance={"seed": seed},
+        provenance={"md": md | {"seed": seed}},
     )
     report.provenance.update(_provenance(report, nets, material))
     return report
@@ -174,8 +171,8 @@ def resolve_pixel_size(
     except CalibrationFailed as failure:
         if nominal is None:
             raise ValueError(
-                f"`pixel_size` is not given, {micrograph.name} carries none, and the lattice could not be measured "
-                f"({failure}). Pass --pixel-size (or pixel_size=) in Å/px: field of view divided by pixels."
+                f"`pixel_size` is not given, {micrograph.name} carries none, and the lattice could not be "
+                f"measured ({failure}). Pass --pixel-size (pixel_size=) in Å/px: field of view over pixels."
             ) from failure
         warnings.append(f"The pixel size was not confirmed by the lattice: {failure}")
         return nominal, "user" if given else "file"
@@ -183,7 +180,7 @@ def resolve_pixel_size(
         whose = "The pixel size you gave" if given else "The file's pixel size"
         warnings.append(
             f"{whose}, {nominal:.4f} Å/px, and the lattice's, {measured.pixel_size:.4f} Å/px, differ by "
-            f"{100 * (nominal / measured.pixel_size - 1):+.1f} %; {'yours' if given else 'the lattice’s'} was used."
+            f"{100 * (nominal / measured.pixel_size - 1):+.0f} %; the {'first' if given else 'second'} is used."
         )
     return (given, "user") if given else (measured.pixel_size, "lattice")
 
@@ -194,8 +191,8 @@ def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
     Returns
     -------
     dict
-        Name of each file to its path: ``atoms_found.csv``, ``structure.extxyz``, ``POSCAR``, ``structure.lmp``,
-        ``md_log.csv``, ``overview.png`` and ``provenance.json``.
+        Name of each file to its path: ``atoms_found.csv``, ``structure.extxyz``, ``POSCAR``,
+        ``structure.lmp``, ``md_log.csv``, ``overview.png`` and ``provenance.json``.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -253,12 +250,6 @@ def overview(report: Report) -> Any:
     return figure
 
 
-def energy_drift_meV(run: Run) -> float:
-    """Return how far the total energy of a run moved from its first value at most [meV/atom]."""
-    total = run.log["total_eV"].to_numpy()
-    return float(1e3 * np.abs(total - total[0]).max() / len(run.atoms))
-
-
 def _ensemble(folder: PathLike | None, material: str) -> Ensemble:
     return default_ensemble(material) if folder is None else load_ensemble(folder)
 
@@ -280,7 +271,6 @@ def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
         },
         "engine": dataclasses.asdict(report.choice),
         "relaxation": report.relaxation.info,
-        "md": {"steps": MD_STEPS, "timestep_fs": TIMESTEP_FS, "start_K": START_K, "ensemble": "nve"},
-        "md_energy_drift_meV_per_atom": energy_drift_meV(report.dynamics),
+        "md_energy_drift_meV_per_atom": report.dynamics.info["drift_meV_per_atom"],
         "warnings": report.warnings,
     }

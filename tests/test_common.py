@@ -90,9 +90,14 @@ def test_frames_must_be_numbers():
 def test_atomic_write_leaves_nothing_of_a_failure(tmp_path):
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(RuntimeError, match="half way"), common.atomic_write(target) as beside:
-        beside.write_text("new")
-        raise RuntimeError("half way")
+
+    def write_half():
+        with common.atomic_write(target) as beside:
+            beside.write_text("new")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        write_half()
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 

@@ -65,7 +65,7 @@ def test_nothing_stays_of_a_hand_over_that_fails(results):
 
 
 def test_a_folder_is_handed_over_whole(results):
-    eh.hand_over("ensemble", lambda folder: (folder / "card.json").write_text("{}"), made_by="02", folder=True)
+    eh.hand_over("ensemble", lambda f: (f / "card.json").write_text("{}"), made_by="02", folder=True)
     assert (eh.take("ensemble").path / "card.json").is_file()
 
 
