@@ -6,267 +6,284 @@ whose x and y lie in the plane of the sheet.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
-GRAPHENE_BOND_A = 1.42
-GRAPHENE_DENSITY = 0.3818  # atoms/Å² of a perfect sheet with a = 2.46 Å
-CONTAMINATION_REACH_A = 1.5  # a false atom this close to a hidden one lies on the contamination
+from elit_helpers._common import RandomState, check_choice, resolve_rng
+from elit_helpers._matching import align, match_positions
+from elit_helpers._rings import Cutoffs, Edges, find_edges, prune, walk_faces
+from elit_helpers._scores import GRAPHENE_BOND_A, nearest_neighbour_share, rms, score_atoms
 
-# ---------------------------------------------------------------- detection
+__all__ = [
+    "angles", "bond_spread", "bonds", "compare_structures", "coordination", "defects", "edge_atoms",
+    "nearest_neighbour_share", "ring_census", "rings", "score_atoms",
+]  # fmt: skip
 
 
-def score_atoms(
-    found: pd.DataFrame,
-    truth: pd.DataFrame,
-    *,
-    tolerance_A: float = 0.5,
-    pixel_size: float | None = None,
-    shape: tuple[int, int] | None = None,
-    border_A: float = 0.0,
-    contamination: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """Compare found atoms with true ones, one to one, frame by frame.
+# ---------------------------------------------------------------- bonds, angles, rings
 
-    A true atom under contamination, or closer than `border_A` to the edge of the picture, is don't-care:
-    it is neither missing when it was not found nor counted when it was. A found atom without a partner is
-    false, except in the border (ignored) and on contamination (counted apart).
+
+def bonds(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
+    """List who is bonded to whom.
 
     Parameters
     ----------
-    found : DataFrame
-        Table of atoms; only rows with ``kept`` true count, all of them when that column is missing.
-    truth : DataFrame
-        True atoms with ``frame, row_px, col_px, x_A, y_A, element, under_contamination``. Its frames are
-        the frames that are scored.
+    atoms : ase.Atoms
+        Structure; bonds cross those cell walls that are periodic.
+    cutoffs : dict, optional
+        Longest bond for each pair of elements [Å]; C–C 1.75, C–Si 2.10, Si–Si 2.50, C–H 1.30 by default.
+
+    Returns
+    -------
+    DataFrame
+        One row a bond: ``i, j, element_i, element_j, pair`` ("C-Si"), ``length_A``; if the structure has
+        ``position_std_A``, ``length_std_A``, the spread of the two ends carried to the length.
+    """
+    edges = find_edges(atoms, cutoffs)
+    once = _once(edges)
+    i, j = edges.i[once], edges.j[once]
+    symbols = np.array(atoms.get_chemical_symbols(), object)
+    pair = ["-".join(sorted(ends)) for ends in zip(symbols[i], symbols[j], strict=True)]
+    table = pd.DataFrame({"i": i, "j": j, "element_i": symbols[i], "element_j": symbols[j], "pair": pair,
+                          "length_A": np.linalg.norm(edges.vector[once], axis=1)})
+    if "position_std_A" in atoms.arrays:
+        spread = atoms.arrays["position_std_A"]
+        table["length_std_A"] = np.hypot(spread[i], spread[j])
+    return table
+
+
+def _once(edges: Edges) -> np.ndarray:
+    """Mark one of the two directions of each bond; one to its own image is told apart by the image."""
+    image = [tuple(shift) for shift in edges.image]
+    ends = zip(edges.i, edges.j, image, strict=True)
+    return np.array([(i, j, s) < (j, i, tuple(-x for x in s)) for i, j, s in ends], bool)
+
+
+def angles(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
+    """List the angles between the bonds of each atom.
+
+    Returns
+    -------
+    DataFrame
+        One row an angle i–j–k with the corner in the middle: ``i, j, k``, ``elements`` ("C-Si-C") and
+        ``angle_deg``.
+    """
+    edges = find_edges(atoms, cutoffs)
+    unit = edges.vector / np.linalg.norm(edges.vector, axis=1, keepdims=True)
+    symbols, rows = atoms.get_chemical_symbols(), []
+    for own in np.split(np.arange(len(edges.i)), np.flatnonzero(np.diff(edges.i)) + 1):
+        for first, second in itertools.combinations(own, 2):
+            i, j, k = edges.j[first], edges.i[first], edges.j[second]
+            angle = np.degrees(np.arccos(np.clip(unit[first] @ unit[second], -1, 1)))
+            rows.append((i, j, k, f"{symbols[i]}-{symbols[j]}-{symbols[k]}", angle))
+    return pd.DataFrame(rows, columns=["i", "j", "k", "elements", "angle_deg"])
+
+
+def coordination(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
+    """Return how many bonds each atom has, (N,) int."""
+    return np.bincount(find_edges(atoms, cutoffs).i, minlength=len(atoms))
+
+
+def edge_atoms(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
+    """Return which atoms lie on the outer edge of a flake or ribbon, (N,) bool; dangling ones included."""
+    edges = prune(find_edges(atoms, cutoffs), len(atoms))
+    outer = np.ones(len(atoms), bool)
+    outer[edges.i] = False
+    for face in walk_faces(edges):
+        if face.area < 0 or not face.closed:
+            outer[face.atoms] = True
+    return outer
+
+
+def rings(atoms: Any, *, cutoffs: Cutoffs | None = None, max_size: int | None = None) -> pd.DataFrame:
+    """List the rings of a sheet, seen along z.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        A sheet or a flake; bonds must not cross when seen from above.
+    cutoffs : dict, optional
+        As in `bonds`. One bond more or less over the cut-off turns two rings into one.
+    max_size : int, optional
+        Leave out larger rings; a hole is a large ring.
+
+    Returns
+    -------
+    DataFrame
+        One row a ring: ``size``, ``atoms`` (tuple of indices, counter-clockwise), ``mean_bond_A``,
+        ``x_A, y_A`` of its centre and ``area_A2``.
+    """
+    edges, rows = prune(find_edges(atoms, cutoffs), len(atoms)), []
+    for face in walk_faces(edges):
+        size = len(face.atoms)
+        if face.closed and face.area > 0 and (max_size is None or size <= max_size):
+            corner = atoms.positions[face.atoms[0]] + np.cumsum(face.vectors, axis=0)
+            rows.append((size, tuple(face.atoms.tolist()), np.linalg.norm(face.vectors, axis=1).mean(),
+                         *corner.mean(axis=0)[:2], face.area))
+    table = pd.DataFrame(rows, columns=["size", "atoms", "mean_bond_A", "x_A", "y_A", "area_A2"])
+    return table.sort_values(["size", "y_A", "x_A"], ignore_index=True)
+
+
+def ring_census(atoms: Any, *, cutoffs: Cutoffs | None = None, max_size: int = 12) -> pd.DataFrame:
+    """Count rings by size, with the mean bond of each size and its spread.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``size``: ``count``, ``mean_bond_A`` and ``std_bond_A`` over the rings of that size.
+    """
+    table = rings(atoms, cutoffs=cutoffs, max_size=max_size)
+    means = table.groupby("size")["mean_bond_A"]
+    return pd.DataFrame({"count": means.size(), "mean_bond_A": means.mean(), "std_bond_A": means.std(ddof=0)})
+
+
+def defects(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
+    """Name what is not perfect graphene: groups of touching non-hexagons, and foreign atoms.
+
+    Returns
+    -------
+    DataFrame
+        One row a defect: ``kind`` ("Stone–Wales 5-7-7-5", "hole", "Si with 3 C", …), ``rings`` (sizes),
+        ``atoms`` (tuple of indices), ``x_A, y_A``. The outer edge of a flake is not a defect.
+    """
+    table, columns = rings(atoms, cutoffs=cutoffs), ["kind", "rings", "atoms", "x_A", "y_A"]
+    odd = table[table["size"] != 6].reset_index(drop=True)
+    # Rings that share a bond belong together; one atom in common is only a touch.
+    shared = np.array([[len(set(p) & set(q)) > 1 for q in odd["atoms"]] for p in odd["atoms"]])
+    _, group = connected_components(shared.reshape(len(odd), len(odd)), directed=False)
+    rows = []
+    for _, members in odd.groupby(group):
+        sizes = tuple(sorted(members["size"]))
+        inside = tuple(sorted(set(itertools.chain(*members["atoms"]))))
+        rows.append((_defect_name(sizes), sizes, inside, members["x_A"].mean(), members["y_A"].mean()))
+    return pd.DataFrame(rows + _foreign_atoms(atoms, cutoffs), columns=columns)
+
+
+_DEFECT_NAMES = {
+    (5, 7): "dislocation 5-7", (5, 5, 7, 7): "Stone–Wales 5-7-7-5", (5, 5, 8): "divacancy 5-8-5",
+    (5, 5, 5, 7, 7, 7): "divacancy 555-777",
+    (5, 9): "vacancy 5-9", (12,): "vacancy, not closed", (14,): "divacancy, not closed",
+    (5, 5, 5, 5, 7, 7, 7, 7): "divacancy 5555-6-7777",
+}  # fmt: skip
+
+
+def _defect_name(sizes: tuple[int, ...]) -> str:
+    if sizes in _DEFECT_NAMES:
+        return _DEFECT_NAMES[sizes]
+    return "hole" if max(sizes) > 9 else "rings " + "-".join(map(str, sizes))
+
+
+def _foreign_atoms(atoms: Any, cutoffs: Cutoffs | None) -> list[tuple]:
+    symbols = np.array(atoms.get_chemical_symbols(), object)
+    edges, rows = find_edges(atoms, cutoffs), []
+    for index in np.flatnonzero((symbols != "C") & (symbols != "H")):
+        partners, counts = np.unique(symbols[edges.j[edges.i == index]].astype(str), return_counts=True)
+        bonded = " and ".join(f"{n} {p}" for p, n in zip(partners, counts, strict=True)) or "no bond"
+        rows.append((f"{symbols[index]} with {bonded}", (), (int(index),), *atoms.positions[index, :2]))
+    return rows
+
+
+# ---------------------------------------------------------------- differences, error bars
+
+
+def compare_structures(
+    a: Any, b: Any, *, remove: Sequence[str] = ("drift", "rotation", "scale"), tolerance_A: float = 0.7
+) -> dict[str, Any]:
+    """Measure how far the atoms of `a` are from those of `b`, in the plane.
+
+    `a` is first moved onto `b` by what `remove` names. Partners are found outwards from the middle, so
+    that a wrong scale, which shifts the rim most, does not pair wrong atoms there.
+
+    Parameters
+    ----------
+    a, b : ase.Atoms
+        Structures of the same region; elements need not agree, periodic ones must be unwrapped alike.
+    remove : sequence of {"drift", "rotation", "scale"}
+        What is no difference; an empty one compares positions as they stand. Drift goes with the others,
+        because there is no point in the picture that is known to have stayed in place.
     tolerance_A : float
-        Largest distance of a pair [Å].
-    pixel_size : float, optional
-        Å/px. Given, positions are compared in pixels times this size; not given, as ``x_A, y_A``, where
-        a calibration that differs from the truth's counts as an error of position.
-    shape : (int, int), optional
-        Height and width of a frame [px], needed with `border_A`.
-    border_A : float
-        Width of the don't-care border [Å].
-    contamination : (N, H, W) bool array, optional
-        Where the contamination lies, frames in the order of the sorted frame numbers. Without it a false
-        atom within 1.5 Å of a hidden true atom counts as one on contamination.
+        Largest distance of a pair after moving [Å]; half a bond is 0.71.
 
     Returns
     -------
     dict
-        ``precision, recall, f1, rmse_A`` (in-plane distance of the pairs, NaN without any), the counts
-        ``frames, truth, found, matched, missing, false, false_on_contamination, dont_care``,
-        ``element_accuracy``, ``element_confusion`` (DataFrame, true element by found element) and
-        ``per_frame`` (DataFrame, one row a frame).
+        ``matched, only_a, only_b, element_changes``; ``drift_A`` (2,), ``rotation_deg``, ``scale`` (what
+        took `a` to `b`); ``rmse_A, max_A, mean_dx_A, mean_dy_A`` (mean absolute); ``percent_x, percent_y``
+        (of the mean coordinate, measured from the corner of `b`); ``percent_of_bond_x, …_y`` (of 1.42 Å);
+        ``pairs`` (DataFrame ``a, b, dx_A, dy_A, distance_A``).
 
     Raises
     ------
     ValueError
-        A column is missing, a position is not finite, a found frame has no truth, or `border_A` comes
-        without `shape` and `pixel_size`.
+        `remove` names something else or leaves the drift in, or fewer than three atoms have partners.
     """
-    if not np.isfinite(tolerance_A) or tolerance_A <= 0:
-        raise ValueError(f"`tolerance_A` is {tolerance_A!r}; give a positive distance in Å, for example 0.5.")
-    if (border_A or contamination is not None) and (shape is None or pixel_size is None):
-        raise ValueError("`border_A` and `contamination` need `shape` (height, width in px) and `pixel_size`.")
-    _check_scoring_tables(found, truth, pixel_size)
-    found = found[found["kept"].astype(bool)] if "kept" in found else found
-    frames = sorted(truth["frame"].unique())
-    if contamination is not None and len(contamination) != len(frames):
-        raise ValueError(f"`contamination` has {len(contamination)} masks for {len(frames)} frames of truth.")
-    rows, pairs = [], []
-    for index, frame in enumerate(frames):
-        mask = None if contamination is None else np.asarray(contamination[index], bool)
-        counts, matched = _score_frame(
-            found[found["frame"] == frame], truth[truth["frame"] == frame],
-            tolerance_A, pixel_size, shape, border_A, mask,
-        )
-        rows.append({"frame": frame, **counts})
-        pairs.append(matched)
-    return _summarise_scores(pd.DataFrame(rows), pd.concat(pairs, ignore_index=True))
-
-
-def match_positions(a: np.ndarray, b: np.ndarray, *, tolerance_A: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pair two sets of points one to one: as many pairs as possible, then the shortest.
-
-    Parameters
-    ----------
-    a, b : (M, D) and (N, D) float arrays
-        Points [Å].
-    tolerance_A : float
-        Largest distance of a pair [Å].
-
-    Returns
-    -------
-    (P,) int array, (P,) int array
-        Indices into `a` and into `b`, sorted by the first.
-    """
-    a, b = np.atleast_2d(np.asarray(a, float)), np.atleast_2d(np.asarray(b, float))
-    if a.size == 0 or b.size == 0:
-        return np.zeros(0, int), np.zeros(0, int)
-    near = cKDTree(a).sparse_distance_matrix(cKDTree(b), tolerance_A, output_type="ndarray")
-    i, j, distance = near["i"].astype(int), near["j"].astype(int), near["v"]
-    size = len(a) + len(b)
-    graph = coo_matrix((np.ones(len(i)), (i, len(a) + j)), shape=(size, size))
-    _, label = connected_components(graph, directed=False)
-    # Almost every group is one point with one partner; only the crowded ones need the assignment.
-    group = label[i]
-    alone = np.bincount(group, minlength=size)[group] == 1
-    first, second = [i[alone]], [j[alone]]
-    order = np.argsort(group[~alone], kind="stable")
-    crowded = np.flatnonzero(~alone)[order]
-    for members in np.split(crowded, np.flatnonzero(np.diff(group[crowded])) + 1):
-        if len(members):
-            left, row = np.unique(i[members], return_inverse=True)
-            right, col = np.unique(j[members], return_inverse=True)
-            cost = np.zeros((len(left), len(right)))
-            cost[row, col] = distance[members] - 1e3 * tolerance_A  # another pair is worth any distance
-            r, c = linear_sum_assignment(cost)
-            taken = cost[r, c] < 0
-            first.append(left[r[taken]])
-            second.append(right[c[taken]])
-    i, j = np.concatenate(first), np.concatenate(second)
-    order = np.argsort(i)
-    return i[order], j[order]
-
-
-def nearest_neighbour_share(
-    atoms: pd.DataFrame | np.ndarray,
-    *,
-    pixel_size: float,
-    shape: tuple[int, int],
-    bond_A: float = GRAPHENE_BOND_A,
-    tolerance_A: float = 0.25,
-    border_A: float = 2.0,
-) -> tuple[int, float, float]:
-    """Judge atoms of a graphene frame without knowing the truth.
-
-    Every atom of graphene has three neighbours at 1.42 Å. The share of the three nearest distances that
-    are, says how well the atoms sit; the density beside it says that they were not merely few.
-
-    Parameters
-    ----------
-    atoms : DataFrame or (M, 2) float array
-        Table of one frame (kept rows count) or row and column [px].
-    pixel_size : float
-        Å/px.
-    shape : (int, int)
-        Height and width of the frame [px].
-    bond_A, tolerance_A : float
-        The distance expected and how far off it may be [Å].
-    border_A : float
-        Atoms closer to the edge are neighbours only, and not judged [Å].
-
-    Returns
-    -------
-    int, float, float
-        Atoms judged, share of their nearest-neighbour distances in range, density relative to graphene.
-
-    Raises
-    ------
-    ValueError
-        The table holds more than one frame.
-    """
-    if isinstance(atoms, pd.DataFrame):
-        if "frame" in atoms and atoms["frame"].nunique() > 1:
-            raise ValueError("`atoms` holds several frames; pass one, `atoms[atoms.frame == 0]`.")
-        if "kept" in atoms:
-            atoms = atoms[atoms["kept"].astype(bool)]
-        atoms = atoms[["row_px", "col_px"]].to_numpy(float)
-    points = np.asarray(atoms, float).reshape(-1, 2) * pixel_size
-    size = np.asarray(shape, float) * pixel_size
-    judged = ((points > border_A) & (points < size - border_A)).all(axis=1)
-    if len(points) < 4 or not judged.any():
-        return 0, 0.0, 0.0
-    distance = cKDTree(points).query(points[judged], k=4)[0][:, 1:]
-    share = float(np.mean(np.abs(distance - bond_A) < tolerance_A))
-    return int(judged.sum()), share, float(judged.sum() / np.prod(size - 2 * border_A) / GRAPHENE_DENSITY)
-
-
-def _check_scoring_tables(found: pd.DataFrame, truth: pd.DataFrame, pixel_size: float | None) -> None:
-    columns = ["frame", "element"] + (["x_A", "y_A"] if pixel_size is None else ["row_px", "col_px"])
-    for name, table, needed in (("found", found, columns), ("truth", truth, [*columns, "under_contamination"])):
-        missing = [column for column in needed if column not in table]
-        if missing:
-            raise ValueError(f"`{name}` has no column {', '.join(missing)}; it needs {', '.join(needed)}.")
-        if not np.isfinite(table[columns[2:]].to_numpy(float)).all():
-            raise ValueError(f"`{name}` holds positions that are not finite; drop those rows before scoring.")
-    strangers = sorted(set(found["frame"]) - set(truth["frame"]))
-    if strangers:
-        raise ValueError(f"`found` has frames {strangers} without truth; pass the frames that have one.")
-
-
-def _score_frame(found, truth, tolerance, pixel_size, shape, border, mask) -> tuple[dict, pd.DataFrame]:
-    names = ["x_A", "y_A"] if pixel_size is None else ["col_px", "row_px"]
-    scale = 1.0 if pixel_size is None else pixel_size
-    here, there = found[names].to_numpy(float) * scale, truth[names].to_numpy(float) * scale
-    hidden = truth["under_contamination"].to_numpy(bool)
-    edge_found, edge_truth = (_in_border(part, table, shape, pixel_size, border)
-                              for part, table in ((here, found), (there, truth)))
-    dont_care = hidden | edge_truth
-    i, j = match_positions(here, there, tolerance_A=tolerance)
-    counted = ~dont_care[j]
-    lonely = np.ones(len(here), bool)
-    lonely[i] = False
-    lonely &= ~edge_found
-    on_dirt = lonely & _on_contamination(here, there[hidden], found, mask)
-    matched = int(counted.sum())
-    counts = {"truth": int((~dont_care).sum()), "matched": matched,
-              "missing": int((~dont_care).sum()) - matched, "false": int((lonely & ~on_dirt).sum()),
-              "false_on_contamination": int(on_dirt.sum()), "dont_care": int(dont_care.sum()),
-              "found": len(here)}
-    pairs = pd.DataFrame({
-        "distance": np.linalg.norm(here[i] - there[j], axis=1)[counted],
-        "found": found["element"].to_numpy(object)[i][counted],
-        "truth": truth["element"].to_numpy(object)[j][counted],
-    })
-    counts["rmse_A"] = _rms(pairs["distance"])
-    return counts, pairs
-
-
-def _in_border(points, table, shape, pixel_size, border) -> np.ndarray:
-    if not border:
-        return np.zeros(len(points), bool)
-    rows_cols = table[["row_px", "col_px"]].to_numpy(float) * pixel_size
-    size = (np.asarray(shape, float) - 1) * pixel_size
-    return ((rows_cols < border) | (rows_cols > size - border)).any(axis=1)
-
-
-def _on_contamination(points, hidden, found, mask) -> np.ndarray:
-    if mask is not None:
-        rows, cols = (np.clip(np.rint(found[name].to_numpy(float)).astype(int), 0, size - 1)
-                      for name, size in zip(("row_px", "col_px"), mask.shape, strict=True))
-        return mask[rows, cols]
-    if not len(hidden) or not len(points):
-        return np.zeros(len(points), bool)
-    return cKDTree(hidden).query(points)[0] <= CONTAMINATION_REACH_A
-
-
-def _summarise_scores(per_frame: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:
-    total = {name: int(per_frame[name].sum()) for name in per_frame.columns.drop(["frame", "rmse_A"])}
-    matched, false, truth = total["matched"], total["false"], total["truth"]
-    precision = matched / (matched + false) if matched + false else 0.0
-    recall = matched / truth if truth else 0.0
+    for name in remove:
+        check_choice("remove", name, ("drift", "rotation", "scale"))
+    if remove and "drift" not in remove:
+        raise ValueError(f"`remove` is {remove!r}; rotation and scale can only go together with the drift.")
+    here, there = a.positions[:, :2], b.positions[:, :2]
+    moved, fit = align(here, there, remove=remove, tolerance_A=tolerance_A)
+    i, j = match_positions(moved, there, tolerance_A=tolerance_A)
+    if len(i) < 3:
+        raise ValueError(f"Only {len(i)} atoms of `a` have a partner in `b`; are they the same region?")
+    delta = moved[i] - there[j]
+    mean = np.abs(delta).mean(axis=0)
+    corner = there[j] - there[j].min(axis=0)
+    percent, of_bond = 100 * mean / corner.mean(axis=0), 100 * mean / GRAPHENE_BOND_A
+    distance = np.linalg.norm(delta, axis=1)
+    symbols_a, symbols_b = (np.array(s.get_chemical_symbols())[k] for s, k in ((a, i), (b, j)))
     return {
-        "precision": precision,
-        "recall": recall,
-        "f1": 2 * precision * recall / (precision + recall) if matched else 0.0,
-        "rmse_A": _rms(pairs["distance"]),
-        "frames": len(per_frame),
-        **total,
-        "element_accuracy": float((pairs["found"] == pairs["truth"]).mean()) if matched else float("nan"),
-        "element_confusion": pd.crosstab(pairs["truth"], pairs["found"]),
-        "per_frame": per_frame,
-    }
+        "matched": len(i), "only_a": len(a) - len(i), "only_b": len(b) - len(j),
+        "element_changes": int((symbols_a != symbols_b).sum()), **fit,
+        "rmse_A": rms(distance), "max_A": float(distance.max()),
+        "mean_dx_A": float(mean[0]), "mean_dy_A": float(mean[1]),
+        "percent_x": float(percent[0]), "percent_y": float(percent[1]),
+        "percent_of_bond_x": float(of_bond[0]), "percent_of_bond_y": float(of_bond[1]),
+        "pairs": pd.DataFrame({"a": i, "b": j, "dx_A": delta[:, 0], "dy_A": delta[:, 1],
+                               "distance_A": distance}),
+    }  # fmt: skip
 
 
-def _rms(values) -> float:
-    values = np.asarray(values, float)
-    return float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")
+def bond_spread(
+    atoms: Any, *, samples: int = 200, cutoffs: Cutoffs | None = None, rng: RandomState = None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Carry the spread of the positions to the bonds by drawing structures within it.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Structure with the array ``position_std_A``, the spread along x and along y.
+    samples : int
+        Structures to draw; the bonds are those of `atoms` in each.
+    cutoffs : dict, optional
+        As in `bonds`.
+    rng : int, Generator or None
+        Seed or generator.
+
+    Returns
+    -------
+    DataFrame, (samples,) float array
+        `bonds` with ``sampled_mean_A, sampled_std_A`` (noise makes a bond longer on average, as moving an
+        end sideways never shortens it), and the mean bond of every drawn structure [Å].
+
+    Raises
+    ------
+    ValueError
+        The structure has no finite ``position_std_A``.
+    """
+    spread = atoms.arrays.get("position_std_A")
+    if spread is None or not np.isfinite(spread).all():
+        raise ValueError("`atoms` needs a finite array `position_std_A`; `to_atoms` sets it from the table.")
+    generator, table = resolve_rng(rng), bonds(atoms, cutoffs=cutoffs)
+    edges = find_edges(atoms, cutoffs)
+    straight = edges.vector[_once(edges)]
+    noise = generator.normal(size=(samples, len(atoms), 2)) * spread[:, None]
+    bent = np.repeat(straight[None], samples, axis=0)
+    bent[..., :2] += noise[:, table["j"]] - noise[:, table["i"]]
+    length = np.linalg.norm(bent, axis=2)
+    return table.assign(sampled_mean_A=length.mean(0), sampled_std_A=length.std(0)), length.mean(axis=1)

@@ -1,0 +1,137 @@
+"""Bonds as directed edges of a flat graph, and the rings found by walking round its faces.
+
+matscipy counts shortest-path rings but does not say which atoms are in them. A sheet has a plane, so each
+of its rings is a face: follow a bond, always turn into the sharpest left, and come back. That finds the
+atoms, costs a time linear in them, and knows the outer edge too. A test holds both counts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from elit_helpers._common import require
+
+Cutoffs = Mapping[tuple[str, str], float]
+
+CUTOFFS: dict[tuple[str, str], float] = {
+    ("C", "C"): 1.75, ("C", "Si"): 2.10, ("Si", "Si"): 2.50, ("C", "H"): 1.30, ("H", "Si"): 1.70,
+    ("H", "H"): 0.90, ("C", "N"): 1.70, ("C", "O"): 1.65,
+}  # fmt: skip
+"""Longest bond of two elements [Å]. A length or a ring means nothing without its cut-off."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Directed bonds: each bond twice, from `i` to `j`, as a vector [Å] and in which periodic image."""
+
+    i: np.ndarray
+    j: np.ndarray
+    vector: np.ndarray
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Face:
+    """A closed walk: its atoms in order, the bond vectors, the signed area (negative: an outer edge) [Å²]."""
+
+    atoms: np.ndarray
+    vectors: np.ndarray
+    area: float
+    closed: bool
+
+
+def find_edges(atoms: Any, cutoffs: Cutoffs | None = None) -> Edges:
+    """Return all bonds shorter than the cut-off of their elements.
+
+    Raises
+    ------
+    ValueError
+        A position is not finite, or a cut-off for a pair of elements that are present is missing.
+    """
+    matscipy_neighbours = require("matscipy.neighbours", "The search for bonds")
+    if not np.isfinite(atoms.positions).all():
+        raise ValueError("`atoms` has positions that are not finite; drop or repair those atoms first.")
+    if len(atoms) < 2:
+        none = np.zeros(0, int)
+        return Edges(none, none, np.zeros((0, 3)), np.zeros((0, 3), int))
+    table = _complete(CUTOFFS if cutoffs is None else cutoffs, sorted(set(atoms.get_chemical_symbols())))
+    i, j, vector, image = matscipy_neighbours.neighbour_list("ijDS", _boxed(atoms), table)
+    return Edges(i, j, vector, image)
+
+
+def _complete(cutoffs: Cutoffs, elements: list[str]) -> dict[tuple[str, str], float]:
+    known = {frozenset(pair): float(length) for pair, length in cutoffs.items()}
+    pairs = [(a, b) for n, a in enumerate(elements) for b in elements[n:]]
+    missing = [pair for pair in pairs if frozenset(pair) not in known]
+    if missing:
+        names = ", ".join("–".join(pair) for pair in missing)
+        raise ValueError(f"`cutoffs` has no length [Å] for {names}; pass a dict that has {missing[0]!r} too.")
+    return {pair: known[frozenset(pair)] for pair in pairs}
+
+
+def _boxed(atoms: Any) -> Any:
+    """Give directions without a cell vector one that holds the atoms, as the neighbour search needs three."""
+    if atoms.cell.rank == 3:
+        return atoms
+    boxed, missing = atoms.copy(), ~atoms.cell.any(1)
+    boxed.set_cell(atoms.cell.complete() * np.where(missing, np.ptp(atoms.positions) + 10, 1.0)[:, None])
+    return boxed
+
+
+def prune(edges: Edges, n: int) -> Edges:
+    """Drop dangling atoms, over and over, until every atom left has two bonds: what can be part of a ring."""
+    while True:
+        degree = np.bincount(edges.i, minlength=n)
+        keep = (degree[edges.i] > 1) & (degree[edges.j] > 1)
+        if keep.all():
+            return edges
+        edges = Edges(edges.i[keep], edges.j[keep], edges.vector[keep], edges.image[keep])
+
+
+def walk_faces(edges: Edges) -> list[Face]:
+    """Walk round every face of the flat graph (seen along z), each directed bond used once.
+
+    Returns
+    -------
+    list of Face
+        Inner faces have a positive area. A closed face of negative area is an outer edge; one that does
+        not close runs along the open edge of a periodic ribbon.
+    """
+    n = len(edges.i)
+    if not n:
+        return []
+    shift = edges.image.T
+    forth = np.lexsort((*shift, edges.j, edges.i))
+    back = np.lexsort((*-shift, edges.i, edges.j))
+    reverse = np.empty(n, int)
+    reverse[forth] = back
+    angle = np.arctan2(edges.vector[:, 1], edges.vector[:, 0])
+    order = np.lexsort((angle, edges.i))
+    first = np.searchsorted(edges.i[order], edges.i[order], side="left")
+    last = np.searchsorted(edges.i[order], edges.i[order], side="right") - 1
+    rank = np.arange(n)
+    clockwise = np.empty(n, int)
+    clockwise[order] = order[np.where(rank > first, rank - 1, last)]
+    following = clockwise[reverse].tolist()
+    seen, faces = np.zeros(n, bool), []
+    for start in range(n):
+        if not seen[start]:
+            walk = [start]
+            seen[start] = True
+            while (step := following[walk[-1]]) != start:
+                seen[step] = True
+                walk.append(step)
+            faces.append(_face(edges, np.array(walk)))
+    return faces
+
+
+def _face(edges: Edges, walk: np.ndarray) -> Face:
+    vectors = edges.vector[walk]
+    corner = np.cumsum(vectors[:, :2], axis=0)
+    following = np.roll(corner, -1, axis=0)
+    area = 0.5 * float(np.sum(corner[:, 0] * following[:, 1] - corner[:, 1] * following[:, 0]))
+    return Face(edges.i[walk], vectors, area, bool(np.abs(corner[-1]).max() < 1e-6))
