@@ -177,10 +177,10 @@ def resolve_pixel_size(
         warnings.append(f"The pixel size was not confirmed by the lattice: {failure}")
         return nominal, "user" if given else "file"
     if nominal and abs(measured.pixel_size / nominal - 1) > DISAGREEMENT:
-        whose = "The pixel size you gave" if given else "The file's pixel size"
+        whose, counts = ("The pixel size you gave", "first") if given else ("The file's pixel size", "second")
         warnings.append(
             f"{whose}, {nominal:.4f} Å/px, and the lattice's, {measured.pixel_size:.4f} Å/px, differ by "
-            f"{100 * (nominal / measured.pixel_size - 1):+.0f} %; the {'first' if given else 'second'} is used."
+            f"{100 * (nominal / measured.pixel_size - 1):+.0f} %; the {counts} counts."
         )
     return (given, "user") if given else (measured.pixel_size, "lattice")
 
