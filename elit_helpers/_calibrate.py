@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
 
 from ._common import ElitError, check_choice, check_frames, check_pixel_size
 
@@ -89,14 +89,15 @@ def calibrate(image: np.ndarray, *, lattice: str = "graphene", nominal: float | 
         size, angle, contrast = _search(flat, (0.9 * size, 1.1 * size), spacing)
     if contrast < _ENOUGH:
         raise CalibrationFailed(
-            f"No {lattice} lattice stands out in this frame (contrast {contrast:.1f}, needed {_ENOUGH:g}) between "
-            f"{sizes[0]:.3f} and {sizes[1]:.3f} Å/px. Pass pixel_size=… from the microscope's field of view, "
-            "average some frames, or crop to a region that shows the lattice."
+            f"No {lattice} lattice stands out in this frame (contrast {contrast:.1f}, needed {_ENOUGH:g}) "
+            f"between {sizes[0]:.3f} and {sizes[1]:.3f} Å/px. Pass pixel_size=… from the microscope's "
+            "field of view, average some frames, or crop to a region that shows the lattice."
         )
     size, std = _refine(flat, size, angle, spacing)
     return Calibration(
         pixel_size=size, std=std, method=f"{lattice} reflections", nominal=nominal,
-        disagreement=None if nominal is None else size / nominal - 1, contrast=contrast, angle_deg=float(np.degrees(angle)),
+        disagreement=None if nominal is None else size / nominal - 1, contrast=contrast,
+        angle_deg=float(np.degrees(angle)),
     )  # fmt: skip
 
 

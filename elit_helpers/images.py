@@ -1,8 +1,9 @@
 """Images and their labels from atoms, and the way back to one pixel size.
 
 Owns the one pair of functions between pixels and Å (:func:`to_pixels`, :func:`to_angstrom`), the masks
-(integer channels, background last), resampling, and the recipes of simulated training pairs. The forward
-model itself is in ``_optics``, the measurement of the pixel size in ``_calibrate``; both are reached from here.
+(integer channels, background last), resampling, and the recipes of simulated training pairs. The
+forward model itself is in ``_optics``, the measurement of the pixel size in ``_calibrate``; both are reached
+from here.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
-from scipy.spatial import cKDTree
 
 from ._calibrate import Calibration, CalibrationFailed, calibrate
 from ._common import RandomState, check_choice, check_frames, check_pixel_size, check_positive, resolve_rng
+from ._flakes import random_flake
 from ._optics import (
     BRIGHTNESS,
     Imaging,
@@ -62,7 +63,6 @@ NET_PIXEL = 0.15
 """Pixel size of everything a network sees [Å/px]."""
 DISC_A = 0.42
 """Radius of an atom's disc in a mask [Å]: discs of neighbours 1.42 Å apart stay apart."""
-_BOND = 1.42
 _MARGIN = 10  # px simulated around a patch, so that its borders are normalised as the middle of a frame is
 
 
@@ -108,19 +108,18 @@ def element_mask(
         missing = sorted(set(elements) - set(classes))
         if missing:
             raise ValueError(
-                f"`classes` is {tuple(classes)!r} and lacks {', '.join(missing)}; add it, or leave those atoms out."
+                f"`classes` is {tuple(classes)!r} and lacks {', '.join(missing)}; "
+                "add it, or leave those atoms out."
             )
         channel = np.array([list(classes).index(e) for e in elements], int)
-    row_col = (
-        to_pixels(np.reshape(positions, (len(channel), -1)), pixel_size=pixel_size, height=shape[0])
-        if len(channel)
-        else np.zeros((0, 2))
-    )
+    if len(channel) == 0:
+        return np.full(shape, len(classes), np.int64)
+    row_col = to_pixels(positions, pixel_size=pixel_size, height=shape[0])
     return _discs(row_col, channel, len(classes), shape, radius_A / pixel_size)
 
 
 def _discs(row_col, channel, background, shape, radius):
-    """Write discs into a label image, the farthest pixels first, so that the nearest atom has the last word."""
+    """Write discs into a label image, far pixels first, so that the nearest atom has the last word."""
     labels = np.full(shape, background, np.int64)
     reach = int(np.ceil(radius)) + 1
     window = np.arange(-reach, reach + 1)
@@ -187,8 +186,8 @@ def augment(images: np.ndarray, labels: np.ndarray, rng: RandomState = None) -> 
     rng = resolve_rng(rng)
     if images.shape != labels.shape or images.ndim != 3 or images.shape[1] != images.shape[2]:
         raise ValueError(
-            f"`images` {images.shape} and `labels` {labels.shape} must both be (N, H, H): only a square keeps its "
-            "shape under a quarter turn. Cut square patches first."
+            f"`images` {images.shape} and `labels` {labels.shape} must both be (N, H, H): only a square "
+            "keeps its shape under a quarter turn. Cut square patches first."
         )
     turns, flips = rng.integers(0, 4, len(images)), rng.random(len(images)) < 0.5
     out = [np.empty_like(images), np.empty_like(labels)]
@@ -232,12 +231,12 @@ RECIPES = {
         spot_sigma_A=(0.30, 0.40), noise=(0.05, 0.25), silicon=0.01, vacancies=1,
     ),
     "naive": Recipe(
-        "naive", "the original lecture's: MD frames at 12 px/Å, blurred by 2 to 6 px, with Gaussian and Poisson noise",
+        "naive", "the original lecture's: 12 px/Å, blurred by 2 to 6 px, Gaussian and Poisson noise",
         spot_sigma_A=(0.26, 0.56), noise=(0.45, 0.55), scale=0.10, displacement_A=(0.04, 0.06), vacancies=3,
         silicon=0.01, lecture_noise=True,
     ),
     "realistic": Recipe(
-        "realistic", "what microscopes really add: wide tails, contamination, edges with Si, grain boundaries, drift",
+        "realistic", "what microscopes add: wide tails, contamination, Si, edges, grain boundaries, drift",
         spot_sigma_A=(0.33, 0.60), noise=(0.12, 1.4), scale=0.03, shear=0.015, displacement_A=(0.02, 0.12),
         tail_weight=(0.0, 0.15), noise_blur_px=(0.0, 0.9), grain_boundary=0.25, vacancies=3, holes=0.35,
         silicon=0.012, silicon_edge=0.12, background=0.6, contamination=0.4, jitter_A=0.08,
@@ -278,6 +277,8 @@ def training_set(
     if not isinstance(recipe, Recipe):
         recipe = RECIPES[check_choice("recipe", recipe, tuple(RECIPES))]
     check_positive("n", n)
+    if len(classes) != 1 and not {"C", "Si"} <= set(classes):
+        raise ValueError(f'`classes` is {tuple(classes)!r}; the recipes know ("C",) and ("C", "Si").')
     rng = resolve_rng(rng)
     images = np.empty((int(n), size, size), np.float32)
     labels = np.empty((int(n), size, size), np.int64)
@@ -289,11 +290,10 @@ def training_set(
 def _pair(recipe, rng, classes, size):
     """One image and its mask, simulated with a margin that is cut off after the normalisation."""
     wide = size + 2 * _MARGIN
-    positions, silicon = _flake(recipe, wide * NET_PIXEL, rng)
+    positions, silicon = random_flake(recipe, wide * NET_PIXEL, rng)
     row_col = positions / NET_PIXEL
-    weights = np.where(
-        silicon, rng.uniform(2.0, 4.5, len(positions)), rng.uniform(0.95, 1.05, len(positions))
-    )
+    weights = rng.uniform(0.95, 1.05, len(positions))
+    weights[silicon] = rng.uniform(2.0, 4.5, silicon.sum())
     sigma, tail = rng.uniform(*recipe.spot_sigma_A) / NET_PIXEL, rng.uniform(*recipe.tail_weight)
     image = add_spots(row_col, weights, sigma, (wide, wide))
     if tail > 0:
@@ -312,7 +312,9 @@ def _pair(recipe, rng, classes, size):
         drowned = gaussian_filter(dirt, 5, truncate=2)[at[:, 0], at[:, 1]] > 1.5
     image = _record(image, recipe, rng)
     keep = ~drowned
-    channel = silicon[keep].astype(int) if len(classes) > 1 else np.zeros(keep.sum(), int)
+    channel = np.zeros(keep.sum(), int)
+    if len(classes) > 1:
+        channel = np.where(silicon[keep], classes.index("Si"), classes.index("C"))
     mask = _discs(row_col[keep], channel, len(classes), (wide, wide), DISC_A / NET_PIXEL)
     inner = slice(_MARGIN, _MARGIN + size)
     return normalise_frame(image, 1.8 / NET_PIXEL)[inner, inner], mask[inner, inner]
@@ -335,76 +337,3 @@ def _record(image, recipe, rng):
     blur = rng.uniform(*recipe.noise_blur_px)
     # noise as coarse as the spots hides them far better than noise from pixel to pixel
     return image + np.exp(rng.uniform(low, high)) / (1 + 1.5 * blur) * smooth_noise(shape, blur, rng)
-
-
-def _flake(recipe, length, rng):
-    """Positions (row, column) [Å] in a square, and which of them are Si."""
-    p = _lattice(recipe, length, rng)
-    if rng.random() < recipe.grain_boundary:
-        angle = rng.uniform(0, 2 * np.pi)
-        side = np.array([np.cos(angle), np.sin(angle)])
-        middle, q = length * rng.uniform(0.3, 0.7, 2), _lattice(recipe, length, rng)
-        p = np.concatenate([p[(p - middle) @ side < 0], q[(q - middle) @ side > 0]])
-        p = _merge_close(p, 1.05)
-    for _ in range(rng.integers(0, recipe.vacancies + 1)):
-        p = np.delete(p, np.argmin(((p - rng.uniform(0, length, 2)) ** 2).sum(1)), 0)
-    if rng.random() < recipe.holes:
-        p = _cut(p, length, rng)
-    silicon = rng.random(len(p)) < recipe.silicon * rng.uniform(0, 2)
-    if len(p) > 3 and (recipe.silicon_edge > 0 or silicon.any()):
-        p, silicon = _settle_silicon(p, silicon, recipe, rng)
-    spread = rng.uniform(*recipe.displacement_A) / np.sqrt(2)
-    return p + rng.normal(0, spread, p.shape), silicon
-
-
-def _lattice(recipe, length, rng):
-    """Graphene, turned, shifted, scaled and sheared at random, over a square and a little more."""
-    a = np.sqrt(3) * _BOND * (1 + recipe.scale * rng.uniform(-1, 1))
-    n = int(0.85 * length / a) + 3
-    i, j = (k.ravel() for k in np.mgrid[-n : n + 1, -n : n + 1])
-    cells = np.column_stack([a * (i + j / 2), a * np.sqrt(0.75) * j])
-    p = np.concatenate([cells, cells + [a / 2, a / np.sqrt(12)]])
-    t = rng.uniform(0, 2 * np.pi)
-    turn = np.array([[np.cos(t), np.sin(t)], [-np.sin(t), np.cos(t)]])
-    shear = np.eye(2) + recipe.shear * rng.uniform(-1, 1, (2, 2))
-    p = p @ turn @ shear + length / 2 + rng.uniform(-a, a, 2)
-    return p[((p > -1.5) & (p < length + 1.5)).all(1)]
-
-
-def _merge_close(p, limit):
-    """Where two grains overlap, one atom in the middle of each pair that is too close."""
-    pairs = cKDTree(p).query_pairs(limit, output_type="ndarray")
-    if len(pairs) == 0:
-        return p
-    p = p.copy()
-    p[pairs[:, 0]] = (p[pairs[:, 0]] + p[pairs[:, 1]]) / 2
-    return np.delete(p, np.unique(pairs[:, 1]), 0)
-
-
-def _cut(p, length, rng):
-    """A hole in the sheet, or the sheet's own edge."""
-    if rng.random() < 0.6:
-        centre, radius = rng.uniform(0, length, 2), rng.uniform(1.5, 5.0)
-        angle = np.arctan2(*(p - centre).T)
-        radius = radius * (1 + 0.25 * np.cos(rng.integers(2, 4) * angle + rng.uniform(0, 6)))
-        return p[np.hypot(*(p - centre).T) > radius]
-    angle = rng.uniform(0, 2 * np.pi)
-    along = (p - length * rng.uniform(0.2, 0.8, 2)) @ [np.cos(angle), np.sin(angle)]
-    return p[along > 0]
-
-
-def _settle_silicon(p, silicon, recipe, rng):
-    """Put Si at edges, and let every Si push its carbon neighbours from 1.42 out to about 1.65 Å."""
-    pairs = cKDTree(p).query_pairs(1.75, output_type="ndarray")
-    degree = np.bincount(pairs.ravel(), minlength=len(p))
-    share = recipe.silicon_edge * rng.uniform(0, 2.5) * (rng.random() < 0.6)
-    silicon = silicon | ((degree < 3) & (rng.random(len(p)) < share))
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    push = both[silicon[both[:, 0]] & ~silicon[both[:, 1]]]
-    away = p[push[:, 1]] - p[push[:, 0]]
-    step = away / np.linalg.norm(away, axis=1, keepdims=True) * rng.uniform(0.1, 0.25)
-    moved = p.copy()
-    np.add.at(moved, push[:, 1], step)
-    edge = push[degree[push[:, 0]] < 3]  # at an edge there is room: the Si itself gives way
-    np.subtract.at(moved, edge[:, 0], step[degree[push[:, 0]] < 3] / 2)
-    return moved, silicon
