@@ -1,0 +1,278 @@
+"""AtomAI and torch, contained: the half of `ensemble` that touches them.
+
+AtomAI seeds the global generators whenever a trainer is made, prints, names files relative to the working
+directory, trains on fixed chunks of the data, and pads images without cropping them back. Everything that
+knows of this is here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from elit_helpers import workspace
+from elit_helpers._common import logger, require
+
+UNSURE = -1
+"""Label of a pixel from which nothing shall be learned; the loss leaves it out."""
+POOL = 8
+"""The U-Net halves an image three times, so its sides must be multiples of this."""
+
+# A U-Net sees about 50 px to each side; with tiles that start at multiples of 8 the seams are exact.
+_TILE, _MARGIN = 384, 56
+_REASON = "Training or applying an ensemble"
+Weights = dict[str, np.ndarray]
+
+
+class _ToLog(io.TextIOBase):
+    """A stream that turns printed lines into debug messages."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            logger.debug("atomai: %s", text.strip())
+        return len(text)
+
+
+@contextlib.contextmanager
+def contained() -> Iterator[Path]:
+    """Let AtomAI run without a trace: prints go to the log, and all global state comes back.
+
+    Random generators, cuDNN flags, threads and warning filters are restored. The path given is a folder for
+    whatever it wants to write; it goes away with the context.
+    """
+    torch = require("torch", _REASON)
+    cudnn, numpy_state, torch_state = torch.backends.cudnn, np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    flags, threads = (cudnn.deterministic, cudnn.benchmark), torch.get_num_threads()
+    with (
+        tempfile.TemporaryDirectory(prefix="elit-") as folder,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(_ToLog()),
+    ):
+        try:
+            warnings.simplefilter("ignore")  # its own code warns; nothing a learner could change
+            torch.set_num_threads(workspace.threads())
+            yield Path(folder)
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            torch.set_rng_state(torch_state)
+            if cuda_state:
+                torch.cuda.set_rng_state_all(cuda_state)
+            cudnn.deterministic, cudnn.benchmark = flags
+            torch.set_num_threads(threads)
+
+
+# --------------------------------------------------------------------------- training
+@functools.cache
+def _trainer_class() -> type:
+    """Return AtomAI's EnsembleTrainer with our batches, and without its files, prints and test batches."""
+    trainers = require("atomai.trainers", _REASON)
+
+    class Trainer(trainers.EnsembleTrainer):
+        next_batch: Callable[[], tuple[Any, Any]]
+        on_step: Callable[[float], None]
+
+        def preprocess_train_data(self, *arrays: Any) -> tuple:
+            return arrays  # checked at our door already; its check refuses pixels labelled UNSURE
+
+        def set_data(self, *arrays: Any, **_: Any) -> None:
+            # Its own batches are fixed chunks of which short runs use only the first.
+            self.X_train, self.y_train, self.X_test, self.y_test = ([array] for array in arrays)
+            self.data_is_set = True
+
+        def step(self, e: int) -> None:
+            loss = self.train_step(*self.next_batch())[0]
+            self.loss_acc["train_loss"].append(loss)
+            self.on_step(loss)
+
+        def print_statistics(self, e: int, **_: Any) -> None:
+            """Losses are returned, not printed."""
+
+        def eval_model(self) -> None:
+            """The members are judged by what they find, later."""
+
+        def save_model(self, *_: str) -> None:
+            """Files are written by `save_ensemble`, where the caller wants them."""
+
+        def save_ensemble_metadict(self, filename: str | None = None) -> None:
+            """As `save_model`."""
+
+    return Trainer
+
+
+@dataclass
+class Job:
+    """One training run: its data and what has been learned so far.
+
+    Attributes
+    ----------
+    images, labels
+        Float32 (n, H, W) and integers of the same shape, checked.
+    n_classes
+        Elements; the background comes on top.
+    settings
+        A `TrainSettings`.
+    folder
+        Where AtomAI may write.
+    on_step
+        Called after each mini-batch.
+    history
+        One dict (member, step, loss) a mini-batch; member -1 is the baseline.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    n_classes: int
+    settings: Any
+    folder: Path
+    on_step: Callable[[], Any]
+    history: list[dict] = field(default_factory=list)
+
+    def train(self, member: int, seed: int, origin: Weights | None) -> Weights:
+        """Train one net from random weights, or on from `origin`, and return its weights.
+
+        It gets a trainer of its own, because AtomAI's never forgets earlier members.
+        """
+        torch = require("torch", _REASON)
+        s = self.settings
+        steps, peak = (s.steps, s.learning_rate) if origin is None else (s.member_steps, s.learning_rate / 2)
+        trainer = self._trainer()
+        trainer.compile_ensemble_trainer(
+            optimizer=functools.partial(torch.optim.AdamW, weight_decay=s.weight_decay),
+            lr_scheduler=one_cycle(steps, peak),
+            training_cycles=steps,
+            batch_size=s.batch,
+            plot_training_history=False,
+            filename=str(self.folder / "model"),
+        )
+        trainer.next_batch = self._batches(seed, bootstrap=member >= 0)
+        trainer.on_step = functools.partial(self._note, member)
+        data = (self.images, self.labels, self.images[:1], self.labels[:1])
+        if origin is None:
+            net = trainer.train_baseline(*data, seed=seed)
+        else:
+            trainer._reset_rng(seed)
+            trainer._reset_weights()  # a new last layer comes from the seed, too
+            trainer.net.load_state_dict(_fit(origin, trainer.net.state_dict()))
+            net, _ = trainer.train_ensemble_from_baseline(
+                *data, basemodel=trainer.net, n_models=1, training_cycles_ensemble=steps
+            )
+        return {name: value.detach().cpu().numpy().copy() for name, value in net.state_dict().items()}
+
+    def _trainer(self) -> Any:
+        torch = require("torch", _REASON)
+        outputs = _outputs(self.n_classes)
+        trainer = _trainer_class()("Unet", nb_classes=outputs, nb_filters=self.settings.filters)
+        trainer.net = trainer.net.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
+        trainer.criterion = _binary_loss if outputs == 1 else torch.nn.CrossEntropyLoss(ignore_index=UNSURE)
+        return trainer
+
+    def _batches(self, seed: int, *, bootstrap: bool) -> Callable[[], tuple[Any, Any]]:
+        """Return a source of mini-batches: shuffled passes over a sample, each batch turned or mirrored."""
+        torch = require("torch", _REASON)
+        rng, n = np.random.default_rng(seed), len(self.images)
+        sample = rng.integers(0, n, n) if bootstrap else np.arange(n)
+        square, queue = self.images.shape[1] == self.images.shape[2], []
+
+        def draw() -> tuple[Any, Any]:
+            while len(queue) < self.settings.batch:
+                queue.extend(rng.permutation(sample).tolist())
+            index = queue[: self.settings.batch]
+            del queue[: self.settings.batch]
+            mirror, turns = int(rng.choice([-1, 1])), int(rng.integers(0, 4)) if square else 0
+            pair = (self.images[index], self.labels[index].astype(np.int64))
+            x, y = (np.ascontiguousarray(np.rot90(a[:, :, ::mirror], turns, (1, 2))) for a in pair)
+            features = torch.from_numpy(x)[:, None].contiguous(memory_format=torch.channels_last)
+            return features, torch.from_numpy(y)
+
+        return draw
+
+    def _note(self, member: int, loss: float) -> None:
+        last = self.history[-1] if self.history else None
+        step = last["step"] + 1 if last and last["member"] == member else 0
+        self.history.append({"member": member, "step": step, "loss": float(loss)})
+        self.on_step()
+
+
+def one_cycle(steps: int, peak: float) -> list[float]:
+    """Return a learning rate for each step: up over the first fifth, down to nearly nothing by a cosine."""
+    at = (np.arange(steps) + 0.5) / steps
+    up = 0.04 + 0.96 * 0.5 * (1 - np.cos(np.pi * np.clip(at / 0.2, 0, 1)))
+    down = 1e-3 + (1 - 1e-3) * 0.5 * (1 + np.cos(np.pi * np.clip((at - 0.2) / 0.8, 0, 1)))
+    return (peak * np.where(at < 0.2, up, down)).tolist()
+
+
+def _outputs(n_classes: int) -> int:
+    """Outputs of the net: AtomAI takes one class as a single logit, more as one each and the background."""
+    return 1 if n_classes == 1 else n_classes + 1
+
+
+def _binary_loss(logits: Any, target: Any) -> Any:
+    functional = require("torch.nn.functional", _REASON)
+    sure = (target != UNSURE).float()
+    wanted = (target == 0).float()  # channel 0 is the atom, 1 the background
+    loss = functional.binary_cross_entropy_with_logits(logits[:, 0], wanted, reduction="none")
+    return (loss * sure).sum() / sure.sum().clamp(min=1)
+
+
+def _fit(origin: Weights, fresh: dict) -> dict:
+    """Return `origin` as tensors, with fresh values where the number of classes changed a shape."""
+    torch = require("torch", _REASON)
+    return {
+        name: torch.from_numpy(np.array(origin[name])) if origin[name].shape == tuple(value.shape) else value
+        for name, value in fresh.items()
+    }
+
+
+# --------------------------------------------------------------------------- prediction
+def make_net(weights: Weights, *, n_classes: int, filters: int) -> Any:
+    """Return the network of one member, ready to predict."""
+    torch, nets = require("torch", _REASON), require("atomai.nets", _REASON)
+    net, _ = nets.init_fcnn_model("Unet", _outputs(n_classes), nb_filters=filters)
+    net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # In training mode even a probe with noise would change its batch statistics.
+    return net.to(device, memory_format=torch.channels_last).eval()
+
+
+def forward(net: Any, frame: np.ndarray) -> np.ndarray:
+    """Return probabilities (H, W, K + 1) of one normalised frame (H, W), tile by tile."""
+    torch = require("torch", _REASON)
+    height, width = frame.shape
+    padded = np.pad(frame, [(0, -height % POOL), (0, -width % POOL)], mode="symmetric")
+    device, whole = next(net.parameters()).device, None
+    for rows, rows_kept, rows_out in _tiles(padded.shape[0]):
+        for cols, cols_kept, cols_out in _tiles(padded.shape[1]):
+            tile = torch.from_numpy(np.ascontiguousarray(padded[rows, cols], np.float32))[None, None]
+            with torch.no_grad():
+                logits = net(tile.to(device).contiguous(memory_format=torch.channels_last))
+            chance = _probabilities(logits)[0].permute(1, 2, 0).cpu().numpy()
+            if whole is None:
+                whole = np.empty((*padded.shape, chance.shape[2]), np.float32)
+            whole[rows_out, cols_out] = chance[rows_kept, cols_kept]
+    return whole[:height, :width]
+
+
+def _probabilities(logits: Any) -> Any:
+    torch = require("torch", _REASON)
+    if logits.shape[1] > 1:
+        return torch.softmax(logits, 1)
+    atom = torch.sigmoid(logits)
+    return torch.cat([atom, 1 - atom], 1)
+
+
+def _tiles(length: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Yield for each tile along an axis: what to read, which part of the answer to keep, where to put it."""
+    for begin in range(0, length, _TILE):
+        end = min(begin + _TILE, length)
+        low, high = max(begin - _MARGIN, 0), min(end + _MARGIN, length)
+        yield slice(low, high), slice(begin - low, end - low), slice(begin, end)
