@@ -11,8 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "elit_helpers"
 
-# The files in the order of the data. A file with an underscore is a part of those that import it and has no place
-# of its own: what it imports counts as imported by them.
+# The files in the order of the data. A file with an underscore is a part of those that import it and has no
+# place of its own: what it imports counts as imported by them.
 ORDER = (
     "_common",
     "workspace",
