@@ -23,7 +23,10 @@ FILES = {
     "overview.png",
     "provenance.json",
 }
-COLUMNS = "frame row_px col_px x_A y_A element probability position_std_A member_share kept reason".split()
+COLUMNS = [
+    *("frame", "row_px", "col_px", "x_A", "y_A", "element", "probability", "position_std_A"),
+    *("member_share", "kept", "reason"),
+]
 
 
 @pytest.fixture(scope="module")
