@@ -56,9 +56,9 @@ def imported(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            inside = base in ("elit_helpers", "") or node.level
-            names = [f"elit_helpers.{alias.name}" for alias in node.names] if inside else [base]
+            base = ".".join(filter(None, ["elit_helpers" if node.level else "", node.module]))
+            of_package = base == "elit_helpers"
+            names = [f"{base}.{alias.name}" for alias in node.names] if of_package else [base]
         else:
             continue
         parts = [name.split(".") for name in names if name.startswith("elit_helpers.")]
