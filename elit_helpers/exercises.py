@@ -75,3 +75,24 @@ def check(number: str, answer: Any = ...) -> Verdict:
 def near(answer: Any, expected: float, tolerance: float) -> bool:
     """Return whether a number lies within `tolerance` of the expected one."""
     return bool(abs(float(np.asarray(answer).item()) - expected) <= tolerance)
+
+
+# --------------------------------------------------------------------------- 00 start here
+@exercise("00.1")
+def _pixel_size_in_per_cent(answer: Any) -> tuple[bool, str]:
+    from elit_helpers import data, images
+
+    movie = data.load_movie("development")
+    off = 100 * (
+        movie.pixel_size / images.calibrate(movie.frames[0], nominal=movie.pixel_size).pixel_size - 1
+    )
+    if near(answer, off, 0.3):
+        return True, f"Yes: {off:+.1f} %, and with it every distance you would have measured."
+    if near(answer, off / 100, 0.003):
+        return False, "That is the fraction; per cent are a hundred times that."
+    if near(answer, -off, 0.3):
+        return (
+            False,
+            "The size is right, the sign is not: is the file's pixel larger or smaller than the lattice's?",
+        )
+    return False, "Divide the file's pixel size by the lattice's, subtract one, and take per cent."
