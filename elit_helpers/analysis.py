@@ -42,7 +42,8 @@ def bonds(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
     -------
     DataFrame
         One row a bond: ``i, j, element_i, element_j, pair`` ("C-Si"), ``length_A``; if the structure has
-        ``position_std_A``, ``length_std_A``, the spread of the two ends carried to the length.
+        ``position_std_A`` (root mean square distance in the plane), ``length_std_A``: what of it lies along
+        the bond, half of the variance of each end.
     """
     edges = find_edges(atoms, cutoffs)
     once = _once(edges)
@@ -53,7 +54,7 @@ def bonds(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
                           "length_A": np.linalg.norm(edges.vector[once], axis=1)})
     if "position_std_A" in atoms.arrays:
         spread = atoms.arrays["position_std_A"]
-        table["length_std_A"] = np.hypot(spread[i], spread[j])
+        table["length_std_A"] = np.hypot(spread[i], spread[j]) / np.sqrt(2)
     return table
 
 
@@ -257,7 +258,8 @@ def bond_spread(
     Parameters
     ----------
     atoms : ase.Atoms
-        Structure with the array ``position_std_A``, the spread along x and along y.
+        Structure with the array ``position_std_A``, the root mean square distance in the plane: along x
+        and along y an atom is spread by 1/√2 of it.
     samples : int
         Structures to draw; the bonds are those of `atoms` in each.
     cutoffs : dict, optional
@@ -282,7 +284,7 @@ def bond_spread(
     generator, table = resolve_rng(rng), bonds(atoms, cutoffs=cutoffs)
     edges = find_edges(atoms, cutoffs)
     straight = edges.vector[_once(edges)]
-    noise = generator.normal(size=(samples, len(atoms), 2)) * spread[:, None]
+    noise = generator.normal(size=(samples, len(atoms), 2)) * (spread[:, None] / np.sqrt(2))
     bent = np.repeat(straight[None], samples, axis=0)
     bent[..., :2] += noise[:, table["j"]] - noise[:, table["i"]]
     length = np.linalg.norm(bent, axis=2)

@@ -1,0 +1,289 @@
+"""Tables of atoms to structures and back; regions worth a simulation, patches, and the files engines read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+from ase.data import atomic_numbers
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from elit_helpers import analysis
+from elit_helpers._common import NoAtomsFound, PathLike, check_choice, check_positive, logger
+from elit_helpers._patches import cut_region, patch
+from elit_helpers.images import to_pixels
+
+__all__ = [
+    "cut_region", "patch", "regions_of_interest", "to_atoms", "to_table", "write_atoms", "write_structure",
+]  # fmt: skip
+
+CONTACT_A = 1.0  # no two atoms of any solid are closer: below it, one atom was found twice
+FILES = ("POSCAR", "structure.lmp", "structure.extxyz")
+MATERIALS = ("graphene",)
+PER_ATOM = ("probability", "position_std_A", "member_share")
+
+
+def to_atoms(
+    table: pd.DataFrame,
+    *,
+    frame: int = 0,
+    material: str = "graphene",
+    vacuum_A: float = 15.0,
+    silicon_height_A: float = 0.0,
+    min_distance_A: float = CONTACT_A,
+) -> Atoms:
+    """Turn the atoms found in one frame into a structure.
+
+    x runs along the columns of the picture and y against its rows, so the structure seen from above looks
+    like the picture, and x and y are the picture's own [Å]. A picture shows a piece of a sheet: the
+    structure is not periodic (``pbc`` False). Codes that repeat every cell all the same, such as VASP,
+    find `vacuum_A` of empty space between one flake and the next, in all three directions.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table of atoms; rows with ``kept`` false stay out.
+    frame : int
+        Which frame of the table.
+    material : {"graphene"}
+        What is known beyond the picture: all atoms in one plane.
+    vacuum_A : float
+        Empty space between periodic copies [Å].
+    silicon_height_A : float
+        How far to lift Si out of the plane [Å]. The picture cannot tell; 0 leaves the sheet flat.
+    min_distance_A : float
+        Of two atoms closer than this the less probable is left out [Å].
+
+    Returns
+    -------
+    ase.Atoms
+        With the arrays ``probability, position_std_A, member_share`` as far as the table has them, and
+        ``table_row``. ``info`` counts what was left out: ``rows_not_kept``, ``contacts_resolved``.
+
+    Raises
+    ------
+    NoAtomsFound
+        The frame has no kept atom.
+    ValueError
+        An element or material is unknown, a column is missing, a position is not finite.
+    """
+    check_choice("material", material, MATERIALS)
+    check_positive("vacuum_A", vacuum_A, unit="Å")
+    own = _rows_of(table, frame)
+    kept = own[own["kept"].astype(bool)] if "kept" in own else own
+    if kept.empty:
+        raise NoAtomsFound(
+            f"Frame {frame} has no atom to build from ({len(own)} rows, none kept). Lower the threshold of "
+            "`locate_atoms`, or look at the column `reason` of the rows left out."
+        )
+    used = kept[_without_contacts(kept, min_distance_A)]
+    contacts = len(kept) - len(used)
+    if contacts:
+        logger.warning("frame %s: %d atom(s) closer than %g Å to a more probable one left out",
+                       frame, contacts, min_distance_A)
+    elements = used["element"].to_numpy(str)
+    lift = np.where(elements == "Si", silicon_height_A, 0.0)
+    positions = np.c_[used["x_A"], used["y_A"], vacuum_A / 2 + lift]
+    reach = np.maximum(positions[:, :2].max(axis=0), 0.0) + vacuum_A
+    atoms = Atoms(elements, positions, cell=[*reach, vacuum_A + lift.max(initial=0.0)], pbc=False)
+    for name in PER_ATOM:
+        if name in used:
+            atoms.arrays[name] = used[name].to_numpy(float)
+    atoms.arrays["table_row"] = np.flatnonzero(table.index.isin(used.index))
+    atoms.info.update(frame=int(frame), material=material, vacuum_A=float(vacuum_A), **_picture_scale(used),
+                      contacts_resolved=contacts, rows_not_kept=len(own) - len(kept))
+    return atoms
+
+
+def to_table(atoms: Atoms, *, pixel_size: float | None = None, height: int | None = None) -> pd.DataFrame:
+    """Turn a structure back into a table of atoms, positions in ångström and in pixels of the picture.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        From `to_atoms`, or moved since by a relaxation.
+    pixel_size, height : float, int, optional
+        Å/px and height [px] of the picture; `to_atoms` notes them in ``info``.
+
+    Raises
+    ------
+    ValueError
+        The picture's scale is neither given nor noted.
+    """
+    pixel_size = atoms.info.get("pixel_size") if pixel_size is None else pixel_size
+    height = atoms.info.get("height_px") if height is None else height
+    if pixel_size is None or height is None:
+        raise ValueError("`atoms.info` notes no picture; pass `pixel_size` [Å/px] and `height` [px].")
+    xy = atoms.positions[:, :2] - np.asarray(atoms.info.get("offset_A", np.zeros(3)))[:2]
+    pixels = to_pixels(xy, pixel_size=pixel_size, height=int(height))
+    n = len(atoms)
+    columns = {name: atoms.arrays.get(name, np.full(n, np.nan)) for name in PER_ATOM}
+    return pd.DataFrame({
+        "frame": atoms.info.get("frame", 0), "row_px": pixels[:, 0], "col_px": pixels[:, 1],
+        "x_A": xy[:, 0], "y_A": xy[:, 1], "element": atoms.get_chemical_symbols(), **columns,
+        "kept": True, "reason": "",
+    }, index=range(n))  # fmt: skip
+
+
+def _rows_of(table: pd.DataFrame, frame: int) -> pd.DataFrame:
+    missing = [name for name in ("x_A", "y_A", "element") if name not in table]
+    if missing:
+        raise ValueError(f"`table` has no column {', '.join(missing)}; pass what `locate_atoms` returns.")
+    own = table[table["frame"] == frame] if "frame" in table else table
+    if own.empty and len(table):
+        raise NoAtomsFound(f"The table has no frame {frame}; it has {sorted(table['frame'].unique())}.")
+    strangers = sorted({str(e) for e in own["element"] if e == "X" or e not in atomic_numbers})
+    if strangers:
+        raise ValueError(f"`table` holds {strangers}, which are no chemical elements; rename them first.")
+    if not np.isfinite(own[["x_A", "y_A"]].to_numpy(float)).all():
+        raise ValueError("`table` holds positions that are not finite; drop those rows first.")
+    return own
+
+
+def _without_contacts(kept: pd.DataFrame, distance: float) -> np.ndarray:
+    """Mark the atoms to use: the most probable first, and none too close to one already taken."""
+    points = kept[["x_A", "y_A"]].to_numpy(float)
+    worth = kept["probability"].to_numpy(float) if "probability" in kept else np.ones(len(kept))
+    near = cKDTree(points).query_ball_point(points, distance)
+    used = np.ones(len(kept), bool)
+    for k in np.argsort(-worth, kind="stable"):
+        if used[k]:
+            used[[other for other in near[k] if other != k]] = False
+    return used
+
+
+def _picture_scale(used: pd.DataFrame) -> dict[str, float]:
+    """Read pixel size and height of the picture from the two sets of coordinates the table has."""
+    if not {"row_px", "col_px"} <= set(used) or np.ptp(used["col_px"].to_numpy(float)) == 0:
+        return {}
+    pixel_size = float(np.polyfit(used["col_px"], used["x_A"], 1)[0])
+    height = int(round(float((used["y_A"] / pixel_size + used["row_px"]).mean()))) + 1
+    return {"pixel_size": pixel_size, "height_px": height}
+
+
+# ---------------------------------------------------------------- regions
+
+
+def regions_of_interest(atoms: Atoms, *, merge_A: float = 4.0, spread_factor: float = 4.0) -> pd.DataFrame:
+    """Find the places of a sheet that are worth a simulation, with the reason for each.
+
+    Named are groups of rings that are not hexagons, foreign atoms, atoms inside the sheet without three
+    bonds, and atoms whose position is far less certain than the others'. Places closer than `merge_A`
+    become one. The outer edge of the flake is the picture's doing and is left out.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        A sheet or flake, from `to_atoms`.
+    merge_A : float
+        Distance below which two places are one [Å].
+    spread_factor : float
+        How many times the median a position's spread must be to be a reason.
+
+    Returns
+    -------
+    DataFrame
+        One row a region, most reasons first: ``x_A, y_A, radius_A`` (of the atoms that gave the reason),
+        ``atoms`` (tuple of indices), ``reason``.
+    """
+    found = [(row.atoms, row.kind) for row in analysis.defects(atoms).itertuples()]
+    inside = ~analysis.edge_atoms(atoms)
+    coordination = analysis.coordination(atoms)
+    odd = inside & (coordination != 3) & (np.array(atoms.get_chemical_symbols()) == "C")
+    found += [((int(k),), f"C with {coordination[k]} bonds") for k in np.flatnonzero(odd)]
+    if "position_std_A" in atoms.arrays and len(atoms):
+        spread = atoms.arrays["position_std_A"]
+        wide = inside & (spread > spread_factor * np.nanmedian(spread)) & (spread > 0.05)
+        found += [((int(k),), "uncertain position") for k in np.flatnonzero(wide)]
+    return _merge_regions(atoms, found, merge_A)
+
+
+def _merge_regions(atoms: Atoms, found: Sequence[tuple[tuple[int, ...], str]], merge: float) -> pd.DataFrame:
+    columns = ["x_A", "y_A", "radius_A", "atoms", "reason"]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    xy = atoms.positions[:, :2]
+    centre = np.array([xy[list(members)].mean(axis=0) for members, _ in found])
+    near = np.linalg.norm(centre[:, None] - centre[None], axis=2) < merge
+    overlap = np.array([[bool(set(p) & set(q)) for q, _ in found] for p, _ in found])
+    _, group = connected_components(near | overlap, directed=False)
+    rows = []
+    for label in range(group.max() + 1):
+        own = [found[k] for k in np.flatnonzero(group == label)]
+        members = sorted(set().union(*(m for m, _ in own)))
+        middle = xy[members].mean(axis=0)
+        reasons = pd.Series([reason for _, reason in own]).value_counts(sort=False)
+        text = "; ".join(f"{n} × {why}" if n > 1 else why for why, n in reasons.items())
+        radius = float(np.linalg.norm(xy[members] - middle, axis=1).max())
+        rows.append((*middle, radius, tuple(members), text, len(reasons)))
+    table = pd.DataFrame(rows, columns=[*columns, "n"]).sort_values(["n", "radius_A"], ascending=False)
+    return table.drop(columns="n").reset_index(drop=True)
+
+
+# ---------------------------------------------------------------- files
+
+
+def write_atoms(atoms: Atoms, path: PathLike) -> Path:
+    """Write a structure in the format its name asks for.
+
+    ``POSCAR…`` and ``.vasp``: VASP 5, cartesian, atoms sorted by element as VASP wants them. ``.lmp``:
+    LAMMPS data, `atom_style atomic`, types in alphabetical order of the elements, with masses.
+    ``.extxyz``: extended XYZ, with all per-atom arrays.
+
+    Raises
+    ------
+    ValueError
+        No atoms, positions that are not finite, no cell, or an ending that stands for none of these.
+    """
+    from ase.io import write
+
+    path = Path(path)
+    if not len(atoms):
+        raise ValueError("`atoms` is empty; there is nothing to write.")
+    if not np.isfinite(atoms.positions).all():
+        raise ValueError("`atoms` has positions that are not finite; no engine could read that file.")
+    if atoms.cell.rank < 3:
+        raise ValueError("`atoms` has no cell in all three directions; set one, atoms.center(vacuum=10).")
+    if path.name.startswith("POSCAR") or path.suffix == ".vasp":
+        write(path, atoms, format="vasp", direct=False, sort=True)
+    elif path.suffix == ".lmp":
+        elements = sorted(set(atoms.get_chemical_symbols()))
+        write(path, atoms, format="lammps-data", specorder=elements, masses=True, atom_style="atomic")
+    elif path.suffix == ".extxyz":
+        write(path, atoms, format="extxyz")
+    else:
+        raise ValueError(f"`path` is {path.name!r}; name it POSCAR, *.vasp, *.lmp or *.extxyz.")
+    return path
+
+
+def write_structure(atoms: Atoms, folder: PathLike, *, files: Sequence[str] = FILES) -> dict[str, Path]:
+    """Write a structure for VASP, LAMMPS and everybody else: all files, or none.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Structure with a cell.
+    folder : path
+        Where to; made if it is not there.
+    files : sequence of str
+        Names, whose endings choose the formats as in `write_atoms`.
+
+    Returns
+    -------
+    dict
+        Name to path.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".structure-") as beside:
+        for name in files:
+            write_atoms(atoms, Path(beside) / name)
+        for name in files:
+            os.replace(Path(beside) / name, folder / name)
+    return {name: folder / name for name in files}

@@ -1,0 +1,268 @@
+"""Tables to structures and back, regions, patches with hydrogen edges, and files that read back the same."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase.io import read
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elit_helpers import analysis, structure
+from elit_helpers._common import NoAtomsFound
+
+PIXEL, HEIGHT = 0.1, 300
+
+
+def graphene(size_A=28.0, angle=0.3):
+    a, n = 2.46, np.arange(-40, 41)
+    cell = np.array([[a, 0], [a / 2, a * np.sqrt(3) / 2]])
+    grid = np.stack(np.meshgrid(n, n), -1).reshape(-1, 2) @ cell
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    points = np.vstack([grid, grid + [0, a / np.sqrt(3)]]) @ turn + 3.3
+    return points[((points > 0.3) & (points < size_A)).all(axis=1)]
+
+
+def table(points=None, **columns):
+    xy = graphene() if points is None else np.asarray(points, float)
+    defaults = {"element": "C", "probability": 0.9, "position_std_A": 0.03, "member_share": 1.0, "kept": True,
+                "reason": ""}
+    return pd.DataFrame({"frame": 0, "row_px": HEIGHT - 1 - xy[:, 1] / PIXEL, "col_px": xy[:, 0] / PIXEL,
+                         "x_A": xy[:, 0], "y_A": xy[:, 1], **defaults, **columns}, index=range(len(xy)))
+
+
+def nearest(points, place):
+    return int(np.argmin(np.linalg.norm(np.asarray(points)[:, :2] - place, axis=1)))
+
+
+def sheet_with_silicon():
+    found = table()
+    found.loc[nearest(graphene(), (14, 14)), "element"] = "Si"
+    return structure.to_atoms(found)
+
+
+# ---------------------------------------------------------------- table to structure
+
+
+def test_structure_looks_like_its_picture():
+    # The upper left corner of a picture is x small, y large.
+    found = table([[1.0, 28.0], [2.42, 28.0], [20.0, 3.0]])
+    atoms = structure.to_atoms(found)
+    assert found.loc[0, "row_px"] < found.loc[2, "row_px"]
+    assert atoms.positions[:, :2] == pytest.approx(found[["x_A", "y_A"]].to_numpy())
+
+
+def test_certainty_travels_with_the_atoms_and_counts_with_the_structure():
+    found = table(position_std_A=np.linspace(0.01, 0.1, len(graphene())))
+    found.loc[[0, 5], ["kept", "reason"]] = [False, "edge"]
+    atoms = structure.to_atoms(found)
+    assert len(atoms) == len(found) - 2
+    assert atoms.info["rows_not_kept"] == 2
+    assert atoms.arrays["position_std_A"] == pytest.approx(found.loc[found["kept"], "position_std_A"])
+    assert found.loc[atoms.arrays["table_row"], "x_A"].to_numpy() == pytest.approx(atoms.positions[:, 0])
+
+
+def test_flake_is_not_periodic_and_its_copies_are_far():
+    atoms = structure.to_atoms(table(), vacuum_A=12)
+    assert not atoms.pbc.any()
+    gap = atoms.cell.lengths()[:2] - atoms.positions[:, :2].max(axis=0)
+    assert gap == pytest.approx([12, 12])
+    assert atoms.cell.lengths()[2] == pytest.approx(12)
+
+
+def test_less_probable_of_two_atoms_in_contact_goes_and_is_counted(caplog):
+    points = graphene()
+    found = table(np.vstack([points, points[40] + [0.3, 0]]))
+    found.loc[40, "probability"] = 0.6
+    with caplog.at_level(logging.WARNING):
+        atoms = structure.to_atoms(found)
+    assert atoms.info["contacts_resolved"] == 1
+    assert 40 not in atoms.arrays["table_row"]
+    assert "1 atom(s) closer than 1 Å" in caplog.text
+
+
+def test_silicon_is_lifted_only_on_demand():
+    flat = sheet_with_silicon()
+    assert np.ptp(flat.positions[:, 2]) == 0
+    found = structure.to_table(flat)
+    lifted = structure.to_atoms(found, silicon_height_A=0.8)
+    assert np.ptp(lifted.positions[:, 2]) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("found", "error", "message"), [
+    (table(kept=False), NoAtomsFound, "none kept"),
+    (table().iloc[:0], NoAtomsFound, "no atom"),
+    (table(frame=3), NoAtomsFound, "no frame 0; it has .*3"),
+    (table(element="Xx"), ValueError, "no chemical elements"),
+    (table(element="X"), ValueError, "no chemical elements"),
+    (table(x_A=np.nan), ValueError, "not finite"),
+    (table().drop(columns="y_A"), ValueError, "no column y_A"),
+])
+def test_bad_tables_are_refused(found, error, message):
+    with pytest.raises(error, match=message):
+        structure.to_atoms(found)
+
+
+def test_unknown_material_lists_the_known_ones():
+    with pytest.raises(ValueError, match="'graphene'"):
+        structure.to_atoms(table(), material="MoS2")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_table_survives_the_way_there_and_back(seed):
+    rng = np.random.default_rng(seed)
+    points = graphene() + rng.normal(0, 0.1, (len(graphene()), 2))
+    found = table(points, element=rng.choice(["C", "Si"], len(points)),
+                  probability=rng.uniform(0.5, 1, len(points)))
+    back = structure.to_table(structure.to_atoms(found, min_distance_A=1e-3))
+    pd.testing.assert_frame_equal(back[found.columns], found, check_dtype=False, atol=1e-7)
+
+
+def test_structure_without_a_picture_has_no_pixels():
+    atoms = sheet_with_silicon()
+    del atoms.info["pixel_size"]
+    with pytest.raises(ValueError, match="pass `pixel_size`"):
+        structure.to_table(atoms)
+    assert structure.to_table(atoms, pixel_size=PIXEL)["col_px"].max() < HEIGHT
+
+
+# ---------------------------------------------------------------- regions and patches
+
+
+def test_perfect_sheet_has_no_region_of_interest():
+    assert structure.regions_of_interest(structure.to_atoms(table())).empty
+
+
+def test_each_region_has_its_reason_and_place():
+    points = graphene()
+    si, gone, doubtful = (nearest(points, place) for place in ((8, 8), (20, 20), (8, 20)))
+    found = table()
+    found.loc[si, "element"] = "Si"
+    found.loc[doubtful, "position_std_A"] = 0.4
+    found.loc[gone, "kept"] = False
+    regions = structure.regions_of_interest(structure.to_atoms(found))
+    assert len(regions) == 3
+    expected = {si: "Si with 3 C", gone: "3 × C with 2 bonds", doubtful: "uncertain position"}
+    for place, reason in expected.items():
+        here = regions.iloc[nearest(regions[["x_A", "y_A"]], points[place])]
+        assert reason in here["reason"]
+        assert np.hypot(here["x_A"] - points[place, 0], here["y_A"] - points[place, 1]) < 1
+
+
+def test_region_is_cut_by_radius_or_box():
+    atoms = structure.to_atoms(table())
+    disk = structure.cut_region(atoms, (14, 14), radius_A=5)
+    assert np.linalg.norm(disk.positions[:, :2] - 14, axis=1).max() <= 5
+    box = structure.cut_region(atoms, (14, 14), box_A=(6, 10))
+    assert (np.ptp(box.positions[:, :2], axis=0) <= [6, 10]).all()
+    assert "probability" in box.arrays
+    with pytest.raises(ValueError, match="holds no atom; the structure spans x"):
+        structure.cut_region(atoms, (100, 100), radius_A=5)
+    with pytest.raises(ValueError, match="either `radius_A` or `box_A`"):
+        structure.cut_region(atoms, (14, 14))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(9, 19), st.floats(9, 19), st.floats(3.5, 8), st.floats(0, 1), st.booleans())
+def test_every_patch_is_closed_by_hydrogen_without_clashes(x, y, radius, angle, silicon):
+    found = table(graphene(angle=angle))
+    if silicon:
+        found.loc[nearest(found[["x_A", "y_A"]], (x, y)), "element"] = "Si"
+    flake = structure.patch(structure.to_atoms(found), (x, y), radius_A=radius)
+    hydrogen = np.array(flake.get_chemical_symbols()) == "H"
+    assert (flake.arrays["added"] == hydrogen).all()
+    # Every atom of the sheet has three bonds, every hydrogen one, of the right length and in the plane.
+    assert (analysis.coordination(flake)[~hydrogen] == 3).all()
+    assert (analysis.coordination(flake)[hydrogen] == 1).all()
+    table_of_bonds = analysis.bonds(flake)
+    assert table_of_bonds.loc[table_of_bonds["pair"] == "C-H", "length_A"].to_numpy() == pytest.approx(1.09)
+    assert np.ptp(flake.positions[:, 2]) == 0
+    distances = flake.get_all_distances()[np.ix_(hydrogen, hydrogen)]
+    assert distances[distances > 0].min() > 1.5
+    assert flake.info["bare_edge_atoms"] == 0
+
+
+def test_vacancy_inside_a_patch_keeps_its_dangling_bonds():
+    found = table()
+    found.loc[nearest(graphene(), (14, 14)), "kept"] = False
+    flake = structure.patch(structure.to_atoms(found), (14, 14), radius_A=6)
+    carbon = np.array(flake.get_chemical_symbols()) == "C"
+    assert (analysis.coordination(flake)[carbon] == 2).sum() == 3
+    assert "vacancy, not closed" in analysis.defects(flake)["kind"].to_list()
+
+
+def test_patch_stands_free_in_its_cell_and_knows_where_it_came_from():
+    atoms = sheet_with_silicon()
+    flake = structure.patch(atoms, (14, 14), radius_A=5, vacuum_A=9)
+    assert flake.positions.min(axis=0) == pytest.approx([9, 9, 9])
+    assert flake.cell.lengths() - flake.positions.max(axis=0) == pytest.approx([9, 9, 9])
+    back = structure.to_table(flake)
+    si = back[back["element"] == "Si"][["x_A", "y_A"]].to_numpy()[0]
+    assert si == pytest.approx(atoms.positions[atoms.symbols == "Si"][0, :2])
+
+
+def test_patch_larger_than_the_picture_or_too_small_is_refused():
+    atoms = sheet_with_silicon()
+    with pytest.raises(ValueError, match="`radius_A` is 40 Å, but the structure is only"):
+        structure.patch(atoms, (14, 14), radius_A=40)
+    with pytest.raises(ValueError, match="No ring fits"):
+        structure.patch(atoms, (14, 14), radius_A=1.2)
+
+
+# ---------------------------------------------------------------- files
+
+
+def same(a, b, atol=1e-6):
+    order = [np.lexsort(np.round(s.positions, 4).T) for s in (a, b)]
+    assert len(a) == len(b)
+    assert np.allclose(a.positions[order[0]], b.positions[order[1]], atol=atol)
+    assert (a.numbers[order[0]] == b.numbers[order[1]]).all()
+    assert np.allclose(a.cell.lengths(), b.cell.lengths(), atol=atol)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**31))
+def test_all_files_read_back_the_same(tmp_path_factory, seed):
+    rng = np.random.default_rng(seed)
+    points = graphene(16) + rng.normal(0, 0.05, graphene(16).shape)
+    found = table(points, element=rng.choice(["C", "C", "Si"], len(points)),
+                  probability=rng.uniform(0.5, 1, len(points)))
+    atoms = structure.to_atoms(found, silicon_height_A=0.7)
+    paths = structure.write_structure(atoms, tmp_path_factory.mktemp("files"))
+    same(atoms, read(paths["POSCAR"]))
+    same(atoms, read(paths["structure.lmp"], format="lammps-data", atom_style="atomic"))
+    again = read(paths["structure.extxyz"])
+    same(atoms, again)
+    assert again.arrays["probability"] == pytest.approx(atoms.arrays["probability"], abs=1e-6)
+    assert again.info["contacts_resolved"] == atoms.info["contacts_resolved"]
+    assert not again.pbc.any()
+
+
+def test_lammps_file_carries_masses_by_element(tmp_path):
+    text = structure.write_atoms(sheet_with_silicon(), tmp_path / "structure.lmp").read_text()
+    assert "2 atom types" in text
+    assert "12.01" in text
+    assert "28.08" in text
+
+
+def test_all_files_or_none(tmp_path):
+    atoms = sheet_with_silicon()
+    structure.write_structure(atoms, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    broken = atoms.copy()
+    broken.positions[3] = np.nan
+    cases = [(broken, structure.FILES, "not finite"), (atoms[:0], structure.FILES, "empty"),
+             (atoms[:5], ("POSCAR", "structure.pdb"), "name it POSCAR")]
+    for bad, files, message in cases:
+        with pytest.raises(ValueError, match=message):
+            structure.write_structure(bad, tmp_path, files=files)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_structure_without_a_cell_is_not_written(tmp_path):
+    atoms = sheet_with_silicon()
+    atoms.cell = None
+    with pytest.raises(ValueError, match="no cell"):
+        structure.write_atoms(atoms, tmp_path / "POSCAR")
