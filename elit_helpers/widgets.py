@@ -8,27 +8,32 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from elit_helpers import plots
-from elit_helpers._common import require
+from elit_helpers._common import EngineMissing, logger, require
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Shown:
-    """A widget that carries a PNG: front ends with a kernel show the first, static pages the second."""
+    """A widget that carries a PNG: front ends with a kernel show the first, static pages the second.
+
+    Without a widget (None) it is the picture everywhere.
+    """
 
     def __init__(self, widget: Any, png: bytes, alt: str):
         self.widget, self.png, self.alt = widget, png, alt
 
     def _repr_mimebundle_(self, **_) -> dict:
         encoded = base64.b64encode(self.png).decode()
-        bundle = self.widget._repr_mimebundle_() if hasattr(self.widget, "_repr_mimebundle_") else None
-        if bundle is None:  # ipywidgets 7, as on Colab, knows only how to display itself
-            bundle = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}}
-        return {
-            WIDGET: bundle[WIDGET],
+        picture = {
             "text/html": f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{encoded}">',
             "text/plain": self.alt,
         }
+        if self.widget is None:
+            return picture
+        bundle = self.widget._repr_mimebundle_() if hasattr(self.widget, "_repr_mimebundle_") else None
+        if bundle is None:  # ipywidgets 7, as on Colab, knows only how to display itself
+            bundle = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}}
+        return {WIDGET: bundle[WIDGET], **picture}
 
 
 def explore(draw: Callable[..., Any], *, alt: str, **controls: Any) -> Shown:
@@ -81,7 +86,7 @@ def _handles(widgets: Any, controls: dict[str, Any]) -> dict[str, Any]:
 def view(
     structures: Any, *, alt: str, colors: Sequence[str] | None = None, size: tuple[int, int] = (560, 420)
 ) -> Shown:
-    """Show a structure, or a trajectory, in three dimensions with nglview.
+    """Show a structure, or a trajectory, in three dimensions with nglview; where it is missing, a picture.
 
     Parameters
     ----------
@@ -94,9 +99,13 @@ def view(
     size
         Width and height [px].
     """
-    nglview = require("nglview", "The view in three dimensions")
     many = isinstance(structures, (list, tuple))
     first = structures[0] if many else structures
+    try:
+        nglview = require("nglview", "The view in three dimensions")
+    except EngineMissing as error:  # Colab: nglview would replace the ipywidgets that Colab is built around
+        logger.info("%s", error)
+        return Shown(None, _structure_png(first, colors), alt)
     widget = nglview.show_asetraj(list(structures)) if many else nglview.show_ase(first)
     widget.layout.width, widget.layout.height = f"{size[0]}px", f"{size[1]}px"
     widget.clear_representations()

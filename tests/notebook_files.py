@@ -1,0 +1,72 @@
+"""What the tests of the notebooks share: where they are, how they are read, how one is executed."""
+
+import ast
+import os
+import re
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+CELL_TIMEOUT_S = 900
+
+
+def number(path):
+    """Return ``"03"`` of ``03_image_to_structure.ipynb``."""
+    return path.name[:2]
+
+
+def read(path):
+    """Return a notebook."""
+    return nbformat.read(path, as_version=4)
+
+
+def markdown(path):
+    """Return the texts of a notebook as one, without its code."""
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def code_cells(path):
+    """Return the code cells of a notebook."""
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def plain(source):
+    """Return the source of a cell without the lines that only IPython understands."""
+    return re.sub(r"^(\s*)[!%].*$", r"\1pass", source, flags=re.MULTILINE)
+
+
+def tree(cell):
+    """Return the syntax tree of a code cell."""
+    return ast.parse(plain(cell.source))
+
+
+@contextmanager
+def environment(**values):
+    """Set environment variables for the kernels that start inside the block; None takes one away."""
+    before = {name: os.environ.get(name) for name in values}
+    try:
+        for name, value in values.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = str(value)
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def execute(path):
+    """Execute a notebook with nbmake and return it; the first cell that fails is an AssertionError."""
+    from nbmake.nb_run import NotebookRun
+
+    result = NotebookRun(path, CELL_TIMEOUT_S).execute()
+    if result.error is not None:
+        cell = result.error.failing_cell_index + 1
+        raise AssertionError(f"{path.name}, cell {cell}: {result.error.summary}\n{result.error.trace}")
+    return result.nb

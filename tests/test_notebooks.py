@@ -1,0 +1,74 @@
+"""Every notebook is executed by nbmake: really computing in its place in the series, and alone from what ships."""
+
+import json
+
+import pytest
+from notebook_files import NOTEBOOKS, environment, execute, number
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+# The budgets of the course: processor seconds on two free cores and peak anonymous memory. Wall time is never
+# judged, because it says more about what else the machine is doing.
+WALL_S = {"class": {"02": 300, "other": 180}, "demo": {"other": 20}}
+CORES = 2
+MEMORY_MB = 800
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def series_results(tmp_path_factory):
+    """The results folder that the series shares, so that each notebook finds what those before it left."""
+    return tmp_path_factory.mktemp("series")
+
+
+def check_cost(results, path, mode):
+    """Compare what a notebook says it took with its budget: twice the processor time, once the memory."""
+    cost = json.loads((results / "costs" / f"{number(path)}.json").read_text())
+    assert cost["run_mode"] == mode
+    walls = WALL_S[mode]
+    allowed = 2 * CORES * walls.get(number(path), walls["other"])
+    assert cost["cpu_s"] <= allowed
+    assert cost["peak_anonymous_MB"] <= MEMORY_MB
+    return cost
+
+
+def failing_widgets(notebook):
+    """Return what callbacks of widgets said on an error: the cell itself does not fail on one."""
+    states = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    outputs = [o for s in states.get("state", {}).values() for o in s.get("state", {}).get("outputs", [])]
+    return [o["evalue"] for o in outputs if isinstance(o, dict) and o.get("output_type") == "error"]
+
+
+@each
+def test_it_runs_in_its_place_in_the_series(path, series_results):
+    with environment(ELIT_RUN="class", ELIT_RESULTS=series_results):
+        notebook = execute(path)
+    assert not failing_widgets(notebook)
+    check_cost(series_results, path, "class")
+
+
+@each
+def test_it_runs_alone_from_what_ships(path, tmp_path):
+    with environment(ELIT_RUN="demo", ELIT_RESULTS=tmp_path):
+        notebook = execute(path)
+    assert not failing_widgets(notebook)
+    check_cost(tmp_path, path, "demo")
+
+
+def test_the_series_hands_over_whole_files_with_their_provenance(series_results):
+    files = [path for path in series_results.iterdir() if path.name != "costs"]
+    handed_over = {path.name for path in files if not path.name.endswith(".provenance.json")}
+    noted = {path.name.removesuffix(".provenance.json") for path in files} - handed_over
+    assert not noted, "a note with no file"
+    assert not [name for name in handed_over if name.startswith(".")], (
+        "something half-written was left behind"
+    )
+
+
+def test_the_series_leaves_nothing_beside_the_notebooks():
+    left = {path.name for path in NOTEBOOKS[0].parent.iterdir()} & {
+        "log.lammps",
+        "log.cite",
+        "model_metadict_final.tar",
+    }
+    assert not left
