@@ -15,6 +15,7 @@ GRAPHENE_BOND_A = 1.42
 GRAPHENE_DENSITY = 0.3818  # atoms/Å² of a perfect sheet with a = 2.46 Å
 CONTAMINATION_REACH_A = 1.5  # a false atom this close to a hidden one lies on the contamination
 
+
 def score_atoms(
     found: pd.DataFrame,
     truth: pd.DataFrame,
@@ -77,8 +78,13 @@ def score_atoms(
     for index, frame in enumerate(frames):
         mask = None if contamination is None else np.asarray(contamination[index], bool)
         counts, matched = _score_frame(
-            found[found["frame"] == frame], truth[truth["frame"] == frame],
-            tolerance_A, pixel_size, shape, border_A, mask,
+            found[found["frame"] == frame],
+            truth[truth["frame"] == frame],
+            tolerance_A,
+            pixel_size,
+            shape,
+            border_A,
+            mask,
         )
         rows.append({"frame": frame, **counts})
         pairs.append(matched)
@@ -157,8 +163,9 @@ def _score_frame(found, truth, tolerance, pixel_size, shape, border, mask) -> tu
     scale = 1.0 if pixel_size is None else pixel_size
     here, there = found[names].to_numpy(float) * scale, truth[names].to_numpy(float) * scale
     hidden = truth["under_contamination"].to_numpy(bool)
-    edge_found, edge_truth = (_in_border(part, table, shape, pixel_size, border)
-                              for part, table in ((here, found), (there, truth)))
+    edge_found, edge_truth = (
+        _in_border(part, table, shape, pixel_size, border) for part, table in ((here, found), (there, truth))
+    )
     dont_care = hidden | edge_truth
     i, j = match_positions(here, there, tolerance_A=tolerance)
     counted = ~dont_care[j]
@@ -167,15 +174,22 @@ def _score_frame(found, truth, tolerance, pixel_size, shape, border, mask) -> tu
     lonely &= ~edge_found
     on_dirt = lonely & _on_contamination(here, there[hidden], found, mask)
     matched = int(counted.sum())
-    counts = {"truth": int((~dont_care).sum()), "matched": matched,
-              "missing": int((~dont_care).sum()) - matched, "false": int((lonely & ~on_dirt).sum()),
-              "false_on_contamination": int(on_dirt.sum()), "dont_care": int(dont_care.sum()),
-              "found": len(here)}
-    pairs = pd.DataFrame({
-        "distance": np.linalg.norm(here[i] - there[j], axis=1)[counted],
-        "found": found["element"].to_numpy(object)[i][counted],
-        "truth": truth["element"].to_numpy(object)[j][counted],
-    })
+    counts = {
+        "truth": int((~dont_care).sum()),
+        "matched": matched,
+        "missing": int((~dont_care).sum()) - matched,
+        "false": int((lonely & ~on_dirt).sum()),
+        "false_on_contamination": int(on_dirt.sum()),
+        "dont_care": int(dont_care.sum()),
+        "found": len(here),
+    }
+    pairs = pd.DataFrame(
+        {
+            "distance": np.linalg.norm(here[i] - there[j], axis=1)[counted],
+            "found": found["element"].to_numpy(object)[i][counted],
+            "truth": truth["element"].to_numpy(object)[j][counted],
+        }
+    )
     counts["rmse_A"] = rms(pairs["distance"])
     return counts, pairs
 
@@ -190,8 +204,10 @@ def _in_border(points, table, shape, pixel_size, border) -> np.ndarray:
 
 def _on_contamination(points, hidden, found, mask) -> np.ndarray:
     if mask is not None:
-        rows, cols = (np.clip(np.rint(found[name].to_numpy(float)).astype(int), 0, size - 1)
-                      for name, size in zip(("row_px", "col_px"), mask.shape, strict=True))
+        rows, cols = (
+            np.clip(np.rint(found[name].to_numpy(float)).astype(int), 0, size - 1)
+            for name, size in zip(("row_px", "col_px"), mask.shape, strict=True)
+        )
         return mask[rows, cols]
     if not len(hidden) or not len(points):
         return np.zeros(len(points), bool)

@@ -50,8 +50,16 @@ def bonds(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
     i, j = edges.i[once], edges.j[once]
     symbols = np.array(atoms.get_chemical_symbols(), object)
     pair = ["-".join(sorted(ends)) for ends in zip(symbols[i], symbols[j], strict=True)]
-    table = pd.DataFrame({"i": i, "j": j, "element_i": symbols[i], "element_j": symbols[j], "pair": pair,
-                          "length_A": np.linalg.norm(edges.vector[once], axis=1)})
+    table = pd.DataFrame(
+        {
+            "i": i,
+            "j": j,
+            "element_i": symbols[i],
+            "element_j": symbols[j],
+            "pair": pair,
+            "length_A": np.linalg.norm(edges.vector[once], axis=1),
+        }
+    )
     if "position_std_A" in atoms.arrays:
         spread = atoms.arrays["position_std_A"]
         table["length_std_A"] = np.hypot(spread[i], spread[j]) / np.sqrt(2)
@@ -124,8 +132,15 @@ def rings(atoms: Any, *, cutoffs: Cutoffs | None = None, max_size: int | None = 
         size = len(face.atoms)
         if face.closed and face.area > 0 and (max_size is None or size <= max_size):
             corner = atoms.positions[face.atoms[0]] + np.cumsum(face.vectors, axis=0)
-            rows.append((size, tuple(face.atoms.tolist()), np.linalg.norm(face.vectors, axis=1).mean(),
-                         *corner.mean(axis=0)[:2], face.area))
+            rows.append(
+                (
+                    size,
+                    tuple(face.atoms.tolist()),
+                    np.linalg.norm(face.vectors, axis=1).mean(),
+                    *corner.mean(axis=0)[:2],
+                    face.area,
+                )
+            )
     table = pd.DataFrame(rows, columns=["size", "atoms", "mean_bond_A", "x_A", "y_A", "area_A2"])
     return table.sort_values(["size", "y_A", "x_A"], ignore_index=True)
 

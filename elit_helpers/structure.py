@@ -85,8 +85,12 @@ def to_atoms(
     used = kept[_without_contacts(kept, min_distance_A)]
     contacts = len(kept) - len(used)
     if contacts:
-        logger.warning("frame %s: %d atom(s) closer than %g Å to a more probable one left out",
-                       frame, contacts, min_distance_A)
+        logger.warning(
+            "frame %s: %d atom(s) closer than %g Å to a more probable one left out",
+            frame,
+            contacts,
+            min_distance_A,
+        )
     elements = used["element"].to_numpy(str)
     lift = np.where(elements == "Si", silicon_height_A, 0.0)
     positions = np.c_[used["x_A"], used["y_A"], vacuum_A / 2 + lift]
@@ -96,8 +100,14 @@ def to_atoms(
         if name in used:
             atoms.arrays[name] = used[name].to_numpy(float)
     atoms.arrays["table_row"] = np.flatnonzero(table.index.isin(used.index))
-    atoms.info.update(frame=int(frame), material=material, vacuum_A=float(vacuum_A), **_picture_scale(used),
-                      contacts_resolved=contacts, rows_not_kept=len(own) - len(kept))
+    atoms.info.update(
+        frame=int(frame),
+        material=material,
+        vacuum_A=float(vacuum_A),
+        **_picture_scale(used),
+        contacts_resolved=contacts,
+        rows_not_kept=len(own) - len(kept),
+    )
     return atoms
 
 

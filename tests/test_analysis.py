@@ -14,8 +14,14 @@ from elit_helpers._matching import match_positions
 
 def table(points, *, frame=0, element="C", pixel_size=0.1, **extra):
     points = np.asarray(points, float).reshape(-1, 2)
-    columns = {"frame": frame, "x_A": points[:, 0], "y_A": points[:, 1], "col_px": points[:, 0] / pixel_size,
-               "row_px": 511 - points[:, 1] / pixel_size, "element": element}
+    columns = {
+        "frame": frame,
+        "x_A": points[:, 0],
+        "y_A": points[:, 1],
+        "col_px": points[:, 0] / pixel_size,
+        "row_px": 511 - points[:, 1] / pixel_size,
+        "element": element,
+    }
     return pd.DataFrame({**columns, **extra}, index=range(len(points)))
 
 
@@ -53,7 +59,8 @@ def test_contamination_mask_decides_when_given():
     mask[0, :, 300:] = True
     found = table(np.vstack([lattice(), [[31.0, 20.0], [25.0, 20.0]]]))
     score = analysis.score_atoms(
-        found, truth(lattice()), contamination=mask, pixel_size=0.1, shape=(512, 512))
+        found, truth(lattice()), contamination=mask, pixel_size=0.1, shape=(512, 512)
+    )
     assert (score["false"], score["false_on_contamination"]) == (1, 1)
 
 
@@ -87,11 +94,14 @@ def test_nothing_found_scores_zero_without_failing():
     assert np.isnan(score["rmse_A"])
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda f, t: (f.drop(columns="x_A"), t), "no column x_A"),
-    (lambda f, t: (f.assign(x_A=np.nan), t), "not finite"),
-    (lambda f, t: (f.assign(frame=3), t), "without truth"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f, t: (f.drop(columns="x_A"), t), "no column x_A"),
+        (lambda f, t: (f.assign(x_A=np.nan), t), "not finite"),
+        (lambda f, t: (f.assign(frame=3), t), "without truth"),
+    ],
+)
 def test_bad_tables_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         analysis.score_atoms(*change(table(lattice()), truth(lattice())))
@@ -110,11 +120,13 @@ def test_matching_is_the_best_of_all_possible(seed, m, n):
     i, j = match_positions(a, b, tolerance_A=0.8)
     distance = np.linalg.norm(a[:, None] - b[None], axis=2)
     assert len(set(i)) == len(set(j)) == len(i)
-    best = max((k, -sum(distance[r, c] for r, c in zip(rows, cols, strict=True)))
-                for k in range(min(m, n) + 1)
-                for rows in itertools.combinations(range(m), k)
-                for cols in itertools.permutations(range(n), k)
-                if all(distance[r, c] <= 0.8 for r, c in zip(rows, cols, strict=True)))
+    best = max(
+        (k, -sum(distance[r, c] for r, c in zip(rows, cols, strict=True)))
+        for k in range(min(m, n) + 1)
+        for rows in itertools.combinations(range(m), k)
+        for cols in itertools.permutations(range(n), k)
+        if all(distance[r, c] <= 0.8 for r, c in zip(rows, cols, strict=True))
+    )
     assert (len(i), -distance[i, j].sum()) == pytest.approx(best)
 
 
@@ -129,7 +141,8 @@ def graphene_points(size_A=40.0):
 
 def test_perfect_graphene_has_share_and_density_one():
     n, share, density = analysis.nearest_neighbour_share(
-        graphene_points() / 0.1, pixel_size=0.1, shape=(400, 400))
+        graphene_points() / 0.1, pixel_size=0.1, shape=(400, 400)
+    )
     assert n > 400
     assert share == 1
     assert density == pytest.approx(1, abs=0.02)
@@ -138,7 +151,8 @@ def test_perfect_graphene_has_share_and_density_one():
 def test_few_good_atoms_do_not_pass_for_many():
     points = graphene_points()
     n, share, density = analysis.nearest_neighbour_share(
-        points[points[:, 0] < 20] / 0.1, pixel_size=0.1, shape=(400, 400))
+        points[points[:, 0] < 20] / 0.1, pixel_size=0.1, shape=(400, 400)
+    )
     assert share > 0.9
     assert density < 0.6
 
@@ -208,8 +222,9 @@ def test_reconstructed_divacancy_is_named_and_an_open_one_too():
     ends = np.flatnonzero(left)
     centre = atoms.positions[pair].mean(axis=0)
     for i in ends:
-        partner = min((k for k in ends if k != i), key=lambda k: np.linalg.norm(
-            open_.positions[k] - open_.positions[i]))
+        partner = min(
+            (k for k in ends if k != i), key=lambda k: np.linalg.norm(open_.positions[k] - open_.positions[i])
+        )
         closed.positions[i] += 0.35 * (open_.positions[partner] - open_.positions[i]) / 2.46
     assert np.allclose(closed.positions[ends].mean(axis=0), centre)
     census = analysis.ring_census(closed, cutoffs={("C", "C"): 1.85})

@@ -26,10 +26,26 @@ def graphene(size_A=28.0, angle=0.3):
 
 def table(points=None, **columns):
     xy = graphene() if points is None else np.asarray(points, float)
-    defaults = {"element": "C", "probability": 0.9, "position_std_A": 0.03, "member_share": 1.0, "kept": True,
-                "reason": ""}
-    return pd.DataFrame({"frame": 0, "row_px": HEIGHT - 1 - xy[:, 1] / PIXEL, "col_px": xy[:, 0] / PIXEL,
-                         "x_A": xy[:, 0], "y_A": xy[:, 1], **defaults, **columns}, index=range(len(xy)))
+    defaults = {
+        "element": "C",
+        "probability": 0.9,
+        "position_std_A": 0.03,
+        "member_share": 1.0,
+        "kept": True,
+        "reason": "",
+    }
+    return pd.DataFrame(
+        {
+            "frame": 0,
+            "row_px": HEIGHT - 1 - xy[:, 1] / PIXEL,
+            "col_px": xy[:, 0] / PIXEL,
+            "x_A": xy[:, 0],
+            "y_A": xy[:, 1],
+            **defaults,
+            **columns,
+        },
+        index=range(len(xy)),
+    )
 
 
 def nearest(points, place):
@@ -90,15 +106,18 @@ def test_silicon_is_lifted_only_on_demand():
     assert np.ptp(lifted.positions[:, 2]) == pytest.approx(0.8)
 
 
-@pytest.mark.parametrize(("found", "error", "message"), [
-    (table(kept=False), NoAtomsFound, "none kept"),
-    (table().iloc[:0], NoAtomsFound, "no atom"),
-    (table(frame=3), NoAtomsFound, "no frame 0; it has .*3"),
-    (table(element="Xx"), ValueError, "no chemical elements"),
-    (table(element="X"), ValueError, "no chemical elements"),
-    (table(x_A=np.nan), ValueError, "not finite"),
-    (table().drop(columns="y_A"), ValueError, "no column y_A"),
-])
+@pytest.mark.parametrize(
+    ("found", "error", "message"),
+    [
+        (table(kept=False), NoAtomsFound, "none kept"),
+        (table().iloc[:0], NoAtomsFound, "no atom"),
+        (table(frame=3), NoAtomsFound, "no frame 0; it has .*3"),
+        (table(element="Xx"), ValueError, "no chemical elements"),
+        (table(element="X"), ValueError, "no chemical elements"),
+        (table(x_A=np.nan), ValueError, "not finite"),
+        (table().drop(columns="y_A"), ValueError, "no column y_A"),
+    ],
+)
 def test_bad_tables_are_refused(found, error, message):
     with pytest.raises(error, match=message):
         structure.to_atoms(found)
@@ -114,8 +133,9 @@ def test_unknown_material_lists_the_known_ones():
 def test_table_survives_the_way_there_and_back(seed):
     rng = np.random.default_rng(seed)
     points = graphene() + rng.normal(0, 0.1, (len(graphene()), 2))
-    found = table(points, element=rng.choice(["C", "Si"], len(points)),
-                  probability=rng.uniform(0.5, 1, len(points)))
+    found = table(
+        points, element=rng.choice(["C", "Si"], len(points)), probability=rng.uniform(0.5, 1, len(points))
+    )
     back = structure.to_table(structure.to_atoms(found, min_distance_A=1e-3))
     pd.testing.assert_frame_equal(back[found.columns], found, check_dtype=False, atol=1e-7)
 
@@ -227,8 +247,11 @@ def same(a, b, atol=1e-6):
 def test_all_files_read_back_the_same(tmp_path_factory, seed):
     rng = np.random.default_rng(seed)
     points = graphene(16) + rng.normal(0, 0.05, graphene(16).shape)
-    found = table(points, element=rng.choice(["C", "C", "Si"], len(points)),
-                  probability=rng.uniform(0.5, 1, len(points)))
+    found = table(
+        points,
+        element=rng.choice(["C", "C", "Si"], len(points)),
+        probability=rng.uniform(0.5, 1, len(points)),
+    )
     atoms = structure.to_atoms(found, silicon_height_A=0.7)
     paths = structure.write_structure(atoms, tmp_path_factory.mktemp("files"))
     same(atoms, read(paths["POSCAR"]))
@@ -253,8 +276,11 @@ def test_all_files_or_none(tmp_path):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     broken = atoms.copy()
     broken.positions[3] = np.nan
-    cases = [(broken, structure.FILES, "not finite"), (atoms[:0], structure.FILES, "empty"),
-             (atoms[:5], ("POSCAR", "structure.pdb"), "name it POSCAR")]
+    cases = [
+        (broken, structure.FILES, "not finite"),
+        (atoms[:0], structure.FILES, "empty"),
+        (atoms[:5], ("POSCAR", "structure.pdb"), "name it POSCAR"),
+    ]
     for bad, files, message in cases:
         with pytest.raises(ValueError, match=message):
             structure.write_structure(bad, tmp_path, files=files)
