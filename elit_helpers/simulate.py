@@ -107,7 +107,7 @@ def relax(
         None keeps the cell; ``"xy"`` relaxes the in-plane cell of a sheet that is periodic in x and y.
     nudge_A
         A perfectly flat sheet feels no force out of its plane, even where it would gain by buckling. Its
-        atoms are first displaced along z by this much [Å, standard deviation, one fixed seed]; 0 keeps it flat.
+        atoms are first displaced along z by this much [Å, standard deviation, fixed seed]; 0 keeps it flat.
 
     Returns
     -------

@@ -176,7 +176,7 @@ def test_the_engines_own_scale_is_noted_and_taken_out():
     assert run.atoms.get_chemical_symbols().count("Si") == 1
     before, after, without = (np.ptp(a.positions[:, 0]) for a in (atoms, run.atoms, unscaled(run.atoms)))
     assert after > 1.02 * before
-    assert without == pytest.approx(before, rel=0.01)
+    assert without == pytest.approx(before, rel=0.02)
     assert relax(run.atoms, engine="lammps:tersoff").info["scale"] == pytest.approx(2.5298 / 2.46, abs=0.005)
 
 
