@@ -1,4 +1,4 @@
-"""Every notebook is executed by nbmake: really computing in its place in the series, and alone from what ships."""
+"""Every notebook is executed by nbmake: in its place in the series, and alone from the copies that ship."""
 
 import json
 

@@ -195,7 +195,7 @@ def test_learners_see_no_unsafe_or_unfinished_code(path):
 
 
 def test_the_set_up_cell_never_replaces_numpy_or_torch(tmp_path, monkeypatch):
-    """Run the part of the cell that is for Colab, its installers replaced by a note of what they were told."""
+    """Run the part that is for Colab, with the installers replaced by a note of what they were told."""
     told = []
     template = (FOLDER / "_setup_cell.txt").read_text(encoding="utf-8")
     source = re.sub(r"^(\s*)([!%])(.*)$", r"\1told.append('''\3''')", template, flags=re.MULTILINE)
