@@ -97,6 +97,7 @@ _PUBLIC = {
         "choose_engine",
         "compare_potentials",
         "engine_table",
+        "potential_file",
         "relax",
         "run_md",
         "single_point",

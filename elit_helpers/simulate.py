@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ase import Atoms, units
-from ase.build import graphene, make_supercell
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
 from ase.md.velocitydistribution import Stationary, ZeroRotation
@@ -34,11 +33,12 @@ from elit_helpers._engines import (
     stretched,
     to_own_lattice,
 )
-from elit_helpers._lammps import SimulationError
+from elit_helpers._lammps import SimulationError, potential_file
+from elit_helpers.samples import add_stone_wales, add_vacancy, graphene_sheet, nearest
 
 __all__ = [
     "ENGINES", "Engine", "EngineChoice", "EngineMissing", "Run", "SimulationError", "choose_engine",
-    "compare_potentials", "engine_table", "relax", "run_md", "single_point", "unscaled",
+    "compare_potentials", "engine_table", "potential_file", "relax", "run_md", "single_point", "unscaled",
 ]  # fmt: skip
 
 LOG_COLUMNS = ["step", "time_fs", "temperature_K", "potential_eV", "kinetic_eV", "total_eV"]
@@ -284,15 +284,12 @@ def compare_potentials(
 
 def _graphene_numbers(name: str, repeats: tuple[int, int]) -> dict[str, float]:
     lattice = ENGINES[check_choice("engine", name, list(ENGINES))].lattice_A or PICTURE_LATTICE_A
-    cell = graphene(size=(1, 1, 1), a=lattice, vacuum=10.0)
-    sheet = make_supercell(cell, [[1, 0, 0], [1, 2, 0], [0, 0, 1]]).repeat((*repeats, 1))
-    sheet.pbc = (True, True, False)
+    sheet = graphene_sheet(repeats, a=lattice)
     perfect = relax(sheet, engine=name, cell="xy", fmax=0.005, nudge_A=0.0)
     relaxed, an_atom = perfect.atoms, perfect.info["energy_eV"] / len(sheet)
-    vacancy = relaxed.copy()
-    middle = int(np.argmin(np.linalg.norm(vacancy.positions - vacancy.positions.mean(axis=0), axis=1)))
-    del vacancy[middle]
-    turned = _turn_bond(relaxed, middle)
+    middle = nearest(relaxed, relaxed.positions.mean(axis=0)[:2])
+    vacancy, _ = add_vacancy(relaxed, middle)
+    turned, _ = add_stone_wales(relaxed, middle)
     flat, bent = ({"nudge_A": 0.0}, {"nudge_A": 0.1})
     energies = [
         relax(a, engine=name, steps=2000, **shape).info["energy_eV"]
@@ -307,19 +304,6 @@ def _graphene_numbers(name: str, repeats: tuple[int, int]) -> dict[str, float]:
         "stone_wales_flat_eV": energies[1] - len(turned) * an_atom,
         "stone_wales_eV": energies[2] - len(turned) * an_atom,
     }
-
-
-def _turn_bond(sheet: Atoms, index: int) -> Atoms:
-    """Turn one bond of atom `index` by 90 degrees in the plane: the Stone–Wales defect."""
-    turned = sheet.copy()
-    distances = sheet.get_distances(index, range(len(sheet)), mic=True)
-    distances[index] = np.inf
-    other = int(np.argmin(distances))
-    half = sheet.get_distance(index, other, mic=True, vector=True) / 2
-    middle = sheet.positions[index] + half
-    across = np.array([-half[1], half[0], 0.0])
-    turned.positions[[index, other]] = middle - across, middle + across
-    return turned
 
 
 def _frame(like: Atoms, moment: Any, scale: float) -> Atoms:
