@@ -19,6 +19,7 @@ from elit_helpers._common import check_pixel_size
 COLORS = {"C": "#0072b2", "Si": "#e69f00", "H": "#bbbbbb", "N": "#cc79a7", "Mo": "#009e73", "S": "#f0e442"}
 MARKERS = {"C": "o", "Si": "D", "H": ".", "N": "s", "Mo": "s", "S": "^"}
 OTHER = "#999999"
+RING_COLORS = {5: "#56b4e9", 6: "#f2f2f2", 7: "#e69f00", 8: "#cc79a7"}
 
 
 class Described:
@@ -211,6 +212,41 @@ def structure(
         ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
     ax.set_aspect("equal")
     ax.set(xlabel="x [Å]", ylabel="y [Å]", title=title)
+    return ax
+
+
+def rings(atoms_: Any, table: Any, *, ax: Any = None, title: str = "") -> Any:
+    """Draw the rings of a sheet (from `rings`) as filled polygons: a colour for each size."""
+    from matplotlib.collections import PolyCollection
+
+    ax = structure(atoms_, ax=ax, size=4, title=title)
+    for size, group in table.groupby("size"):
+        color, label = RING_COLORS.get(size, "#bbbbbb"), f"{size} ({len(group)})"
+        corners = [atoms_.positions[list(members), :2] for members in group["atoms"]]
+        # A ring that crosses a periodic wall has corners on both sides and cannot be drawn as one polygon.
+        corners = [c for c in corners if np.linalg.norm(c - np.roll(c, 1, axis=0), axis=1).max() < 4.0]
+        ax.add_collection(
+            PolyCollection(corners, facecolors=color, edgecolors="#777777", lw=0.4, alpha=0.8, zorder=0)
+        )
+        ax.scatter([], [], marker="h", c=color, label=label)
+    ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
+    return ax
+
+
+def regions(table: Any, *, ax: Any = None) -> Any:
+    """Draw regions of interest (from `regions_of_interest`) as numbered circles [Å] over a structure."""
+    from matplotlib.patches import Circle
+
+    ax = _axis(ax)
+    for number, row_ in enumerate(table.itertuples()):
+        ax.add_patch(Circle((row_.x_A, row_.y_A), row_.radius_A + 1.2, fill=False, ec="#d55e00", lw=1.4))
+        ax.annotate(
+            str(number),
+            (row_.x_A + row_.radius_A + 1.2, row_.y_A),
+            color="#d55e00",
+            weight="bold",
+            annotation_clip=True,
+        )
     return ax
 
 

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from elit_helpers import analysis
 from elit_helpers._common import NoAtomsFound, PathLike, check_choice, check_positive, logger
-from elit_helpers._patches import cut_region, patch
+from elit_helpers._regions import cut_region, patch
 from elit_helpers.images import to_pixels
 
 __all__ = [
