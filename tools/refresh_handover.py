@@ -8,6 +8,7 @@ Run it (or `make handover`) after any change that alters what a notebook hands o
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,10 +68,8 @@ def check_size(path: Path, limit_MB: float) -> None:
 
 def refresh(results: Path) -> None:
     """Copy the results and renew the manifest."""
-    from elit_helpers import data
-
     copied = copy_results(results, SHIPPED)
-    data.write_manifest()
+    subprocess.run([sys.executable, ROOT / "data" / "recipes" / "manifest.py"], check=True)
     size = sum(file.stat().st_size for file in (ROOT / "data").rglob("*") if file.is_file()) / 1e6
     if size > MAX_DATA_MB:
         raise ValueError(f"data/ has {size:.1f} MB; at most {MAX_DATA_MB} MB may ship.")

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import refresh_handover
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -150,9 +151,6 @@ def main() -> int:
     except CourseFailed as error:
         sys.exit(f"\n{error}\n\nThe course stopped there.")
     if options.handover:
-        sys.path.insert(0, str(ROOT / "tools"))
-        import refresh_handover
-
         refresh_handover.refresh(results)
     print(f"Pages: {(BUILD / 'html' / 'index.html').relative_to(ROOT)}   results: {results}")
     return 0
