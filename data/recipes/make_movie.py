@@ -41,7 +41,8 @@ HALVES = {
     },
     "scoring": {
         "angle": 37.0, "drift": (-0.28, 0.30), "spot": 0.47, "dose": 400.0, "pedestal": 3.8,
-        "holes": [((40.0, 40.0), 6.5), ((20.0, 47.0), 2.8), ((48.0, 17.0), 2.2)], "lattice_si": 5, "edge_si": 6,
+        "holes": [((40.0, 40.0), 6.5), ((20.0, 47.0), 2.8), ((48.0, 17.0), 2.2)], "lattice_si": 5,
+        "edge_si": 6,
         "dirt": [((12.0, 14.0), 12.0, 12.0), ((56.0, 58.0), 4.5, 4.0)],
     },
 }  # fmt: skip
@@ -121,10 +122,11 @@ def beam_event(sheet, kind, rng):
 def imaging_of(half, number):
     """The microscope's state in one frame: focus and dose are never quite the same."""
     rng = np.random.default_rng([SEED, 7, number])
+    spot = float(np.hypot(half["spot"] + rng.uniform(-0.02, 0.02), 0.05))  # 0.05 Å: the atoms' vibration
+    dose = half["dose"] * rng.uniform(0.9, 1.1)
     return eh.Imaging(
-        pixel_size=PIXEL, shape=SHAPE, spot_sigma_A=float(np.hypot(half["spot"] + rng.uniform(-0.02, 0.02), 0.05)),
-        tail_weight=0.10, pedestal=half["pedestal"], background=0.25, dose=half["dose"] * rng.uniform(0.9, 1.1),
-        jitter_A=0.05, drift_A=tuple(rng.normal(0, 0.15, 2)),
+        pixel_size=PIXEL, shape=SHAPE, spot_sigma_A=spot, tail_weight=0.10, pedestal=half["pedestal"],
+        background=0.25, dose=dose, jitter_A=0.05, drift_A=tuple(rng.normal(0, 0.15, 2)),
     )  # fmt: skip
 
 
