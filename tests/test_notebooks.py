@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 WALL_S = {"class": {"02": 300, "other": 180}, "demo": {"other": 20}}
 CORES = 2
 MEMORY_MB = 800
+SERIES_CPU_S = 25 * 60
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -53,6 +54,12 @@ def test_it_runs_alone_from_what_ships(path, tmp_path):
         notebook = execute(path)
     assert not failing_widgets(notebook)
     check_cost(tmp_path, path, "demo")
+
+
+def test_the_series_as_a_whole_keeps_its_budget(series_results):
+    costs = [json.loads(path.read_text()) for path in (series_results / "costs").glob("*.json")]
+    assert len(costs) == len(NOTEBOOKS)
+    assert sum(cost["cpu_s"] for cost in costs) <= 2 * SERIES_CPU_S
 
 
 def test_the_series_hands_over_whole_files_with_their_provenance(series_results):
