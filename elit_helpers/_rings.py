@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ase.data import atomic_numbers, covalent_radii
 
 from elit_helpers._common import require
 
@@ -47,10 +48,12 @@ class Face:
 def find_edges(atoms: Any, cutoffs: Cutoffs | None = None) -> Edges:
     """Return all bonds shorter than the cut-off of their elements.
 
+    Without `cutoffs` they are `CUTOFFS`, and 1.2 times the sum of the covalent radii for other pairs.
+
     Raises
     ------
     ValueError
-        A position is not finite, or a cut-off for a pair of elements that are present is missing.
+        A position is not finite, or `cutoffs` lacks a pair of elements that are present.
     """
     matscipy_neighbours = require("matscipy.neighbours", "The search for bonds")
     if not np.isfinite(atoms.positions).all():
@@ -58,18 +61,20 @@ def find_edges(atoms: Any, cutoffs: Cutoffs | None = None) -> Edges:
     if len(atoms) < 2:
         none = np.zeros(0, int)
         return Edges(none, none, np.zeros((0, 3)), np.zeros((0, 3), int))
-    table = _complete(CUTOFFS if cutoffs is None else cutoffs, sorted(set(atoms.get_chemical_symbols())))
+    table = _complete(cutoffs, sorted(set(atoms.get_chemical_symbols())))
     i, j, vector, image = matscipy_neighbours.neighbour_list("ijDS", _boxed(atoms), table)
     return Edges(i, j, vector, image)
 
 
-def _complete(cutoffs: Cutoffs, elements: list[str]) -> dict[tuple[str, str], float]:
-    known = {frozenset(pair): float(length) for pair, length in cutoffs.items()}
+def _complete(cutoffs: Cutoffs | None, elements: list[str]) -> dict[tuple[str, str], float]:
+    known = {frozenset(pair): float(length) for pair, length in (cutoffs or CUTOFFS).items()}
     pairs = [(a, b) for n, a in enumerate(elements) for b in elements[n:]]
     missing = [pair for pair in pairs if frozenset(pair) not in known]
-    if missing:
+    if missing and cutoffs:
         names = ", ".join("–".join(pair) for pair in missing)
         raise ValueError(f"`cutoffs` has no length [Å] for {names}; pass a dict that has {missing[0]!r} too.")
+    for pair in missing:
+        known[frozenset(pair)] = 1.2 * sum(covalent_radii[atomic_numbers[element]] for element in pair)
     return {pair: known[frozenset(pair)] for pair in pairs}
 
 

@@ -36,7 +36,8 @@ def bonds(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
     atoms : ase.Atoms
         Structure; bonds cross those cell walls that are periodic.
     cutoffs : dict, optional
-        Longest bond for each pair of elements [Å]; C–C 1.75, C–Si 2.10, Si–Si 2.50, C–H 1.30 by default.
+        Longest bond for each pair of elements [Å]. By default C–C 1.75, C–Si 2.10, Si–Si 2.50, C–H 1.30,
+        and 1.2 times the sum of the covalent radii for others.
 
     Returns
     -------

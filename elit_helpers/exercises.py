@@ -96,3 +96,78 @@ def _pixel_size_in_per_cent(answer: Any) -> tuple[bool, str]:
             "The size is right, the sign is not: is the file's pixel larger or smaller than the lattice's?",
         )
     return False, "Divide the file's pixel size by the lattice's, subtract one, and take per cent."
+
+
+# --------------------------------------------------------------------------- 03 image to structure
+@exercise("03.1")
+def _pixel_to_structure(answer: Any) -> tuple[bool, str]:
+    given = np.asarray(answer, float).ravel()
+    if given.shape != (2,):
+        return False, f"Give two numbers, (x, y); that were {given.size}."
+    x, y = 40 * 0.096, (512 - 1 - 100) * 0.096
+    wrong = {
+        (y, x): "Those are the right numbers in the wrong order: x runs with the columns.",
+        (100 * 0.096, x): "That takes the row for x: the structure would be turned by a quarter.",
+        (
+            x,
+            100 * 0.096,
+        ): "x is right. But rows are counted downwards and y upwards: this structure is mirrored.",
+        (x, (512 - 100) * 0.096): "Nearly: the last of 512 rows is number 511, and y = 0 lies there.",
+        (40.0, 411.0): "Those are pixels; the structure is in Å.",
+    }
+    if np.allclose(given, (x, y), atol=2e-3):
+        return True, f"Yes: x = {x:.2f} Å, y = {y:.2f} Å."
+    for candidate, why in wrong.items():
+        if np.allclose(given, candidate, atol=2e-3):
+            return False, why
+    return False, "Multiply the column by the pixel size for x, and count rows from the bottom for y."
+
+
+@exercise("03.2")
+def _small_patch(answer: Any) -> tuple[bool, str]:
+    from elit_helpers import analysis
+
+    symbols = np.array(answer.get_chemical_symbols())
+    if "H" not in symbols:
+        return False, "Its edge is open: there is no hydrogen in it. Leave `passivate` True."
+    if "Si" not in symbols:
+        return False, "The silicon atom is not in it; cut about `centre`."
+    if len(answer) > 40:
+        return (
+            False,
+            f"That are {len(answer)} atoms; the limit is 40, hydrogen included. Try a smaller radius.",
+        )
+    if len(answer) < 25:
+        return False, f"With {len(answer)} atoms it fits, but more would too. Try a slightly larger radius."
+    if (analysis.coordination(answer)[symbols == "H"] != 1).any():
+        return False, "A hydrogen has more or less than one bond; build it with `eh.patch`."
+    return (
+        True,
+        f"Yes: {answer.get_chemical_formula()}, {len(answer)} atoms, {np.sum(symbols == 'H')} of them hydrogen.",
+    )
+
+
+# --------------------------------------------------------------------------- 04 molecular dynamics
+@exercise("04.1")
+def _temperature_after_relaxation(answer: Any) -> tuple[bool, str]:
+    if near(answer, 150, 20):
+        return (
+            True,
+            "Yes: about 150 K. Half of the kinetic energy went into stretching the bonds: equipartition.",
+        )
+    if near(answer, 300, 25):
+        return False, "That would need twice the energy at the start. How do motion and springs share it?"
+    if float(answer) > 325:
+        return False, "That is the strained sheet. Pass the relaxed one: `relaxed.atoms`."
+    return False, "Take the mean of the last rows of `log.temperature_K`, when it has settled."
+
+
+@exercise("04.2")
+def _where_lennard_jones_is_at_rest(answer: Any) -> tuple[bool, str]:
+    if near(answer, 2 ** (1 / 6), 0.01):
+        return True, "Yes: the sixth root of 2, 1.12 Å. Every bond of graphene is 27 % too long for it."
+    if near(answer, 1.0, 0.01):
+        return False, "That is σ, where the energy passes zero; its minimum lies a little farther out."
+    if near(answer, 1.42, 0.03):
+        return False, "That is graphene's bond. The question is where this formula has its minimum."
+    return False, "Set the derivative of the energy to zero and solve for r, with σ = 1 Å."

@@ -215,6 +215,19 @@ def structure(
     return ax
 
 
+def bonds(atoms_: Any, *, ax: Any = None) -> Any:
+    """Draw the bonds of a structure from above as lines [Å], those across a periodic wall as half a line."""
+    from matplotlib.collections import LineCollection
+
+    from elit_helpers._rings import find_edges
+
+    ax, edges = _axis(ax), find_edges(atoms_)
+    start = atoms_.positions[edges.i, :2]
+    halves = np.stack([start, start + edges.vector[:, :2] / 2], axis=1)
+    ax.add_collection(LineCollection(halves, colors="#888888", lw=1.2, zorder=0))
+    return ax
+
+
 def rings(atoms_: Any, table: Any, *, ax: Any = None, title: str = "") -> Any:
     """Draw the rings of a sheet (from `rings`) as filled polygons: a colour for each size."""
     from matplotlib.collections import PolyCollection

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from ase.data import atomic_numbers
+from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from elit_helpers import analysis
 from elit_helpers._common import NoAtomsFound, PathLike, check_choice, check_positive, logger
 from elit_helpers._regions import cut_region, patch
+from elit_helpers._rings import find_edges
 from elit_helpers.images import to_pixels
 
 __all__ = [
@@ -37,6 +39,7 @@ def to_atoms(
     vacuum_A: float = 15.0,
     silicon_height_A: float = 0.0,
     min_distance_A: float = CONTACT_A,
+    keep_loose: bool = True,
 ) -> Atoms:
     """Turn the atoms found in one frame into a structure.
 
@@ -59,12 +62,16 @@ def to_atoms(
         How far to lift Si out of the plane [Å]. The picture cannot tell; 0 leaves the sheet flat.
     min_distance_A : float
         Of two atoms closer than this the less probable is left out [Å].
+    keep_loose : bool
+        False leaves out atoms that no chain of bonds connects with the largest piece, such as those that
+        show between patches of contamination.
 
     Returns
     -------
     ase.Atoms
         With the arrays ``probability, position_std_A, member_share`` as far as the table has them, and
-        ``table_row``. ``info`` counts what was left out: ``rows_not_kept``, ``contacts_resolved``.
+        ``table_row``. ``info`` counts what was left out, ``rows_not_kept`` and ``contacts_resolved``, and
+        the ``loose_atoms``.
 
     Raises
     ------
@@ -108,7 +115,9 @@ def to_atoms(
         contacts_resolved=contacts,
         rows_not_kept=len(own) - len(kept),
     )
-    return atoms
+    loose = _loose(atoms)
+    atoms.info["loose_atoms"] = int(loose.sum())
+    return atoms if keep_loose else atoms[~loose]
 
 
 def to_table(atoms: Atoms, *, pixel_size: float | None = None, height: int | None = None) -> pd.DataFrame:
@@ -166,6 +175,14 @@ def _without_contacts(kept: pd.DataFrame, distance: float) -> np.ndarray:
         if used[k]:
             used[[other for other in near[k] if other != k]] = False
     return used
+
+
+def _loose(atoms: Atoms) -> np.ndarray:
+    """Mark the atoms that no chain of bonds connects with the largest piece."""
+    edges, n = find_edges(atoms), len(atoms)
+    graph = coo_matrix((np.ones(len(edges.i)), (edges.i, edges.j)), shape=(n, n))
+    piece = connected_components(graph, directed=False)[1]
+    return piece != np.bincount(piece).argmax()
 
 
 def _picture_scale(used: pd.DataFrame) -> dict[str, float]:

@@ -123,5 +123,7 @@ def _structure_png(atoms: Any, colors: Sequence[str] | None) -> bytes:
     """The same structure from above, drawn by ASE: needs neither a kernel nor WebGL."""
     plt = require("matplotlib.pyplot", "A picture of the structure")
     figure, ax = plt.subplots(figsize=(5.6, 4.2))
+    if len(atoms) <= 300:  # beyond, the lines only hide the atoms
+        plots.bonds(atoms, ax=ax)
     plots.structure(atoms, ax=ax, colors=colors)
     return plots.to_png(figure)

@@ -278,11 +278,12 @@ def test_silicon_is_a_defect_with_its_partners():
     assert analysis.defects(atoms)["kind"].to_list() == ["Si with 3 C"]
 
 
-def test_unknown_pair_and_nan_are_refused():
+def test_pair_without_a_cutoff_and_nan_are_refused():
     atoms = sheet(3)
     atoms.symbols[0] = "Fe"
+    assert len(analysis.bonds(atoms)) >= 3 * len(atoms) / 2
     with pytest.raises(ValueError, match="no length .* C–Fe"):
-        analysis.bonds(atoms)
+        analysis.bonds(atoms, cutoffs={("C", "C"): 1.75})
     atoms.positions[0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         analysis.rings(atoms)

@@ -98,6 +98,14 @@ def test_less_probable_of_two_atoms_in_contact_goes_and_is_counted(caplog):
     assert "1 atom(s) closer than 1 Å" in caplog.text
 
 
+def test_loose_pieces_are_counted_and_left_out_on_demand():
+    before = structure.to_atoms(table()).info["loose_atoms"]
+    found = table(np.vstack([graphene(), [[32.0, 5.0], [33.4, 5.0]]]))
+    assert structure.to_atoms(found).info["loose_atoms"] == before + 2
+    whole = structure.to_atoms(found, keep_loose=False)
+    assert len(whole) == len(found) - before - 2
+
+
 def test_silicon_is_lifted_only_on_demand():
     flat = sheet_with_silicon()
     assert np.ptp(flat.positions[:, 2]) == 0
