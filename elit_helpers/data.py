@@ -7,6 +7,7 @@ What ships lies in the project's ``data`` folder, each file with its hash in ``M
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +108,7 @@ def load_image(path: PathLike, *, pixel_size: float | None = None) -> Micrograph
         )
     try:
         array, from_file, metadata = reader(path)
-    except (OSError, EOFError, KeyError, IndexError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, KeyError, IndexError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path.name} could not be read as {path.suffix}: {error}. Is the file whole?"
         ) from error
@@ -136,18 +137,23 @@ def _squeeze(array, name):
     return array
 
 
-def _read_npy(path):
+def _load_plain(path):
+    """numpy.load without its licence to run code, and with a reason where the file is not what it says."""
     try:
-        return np.load(path), None, {}
-    except ValueError as error:
+        return np.load(path)
+    except (ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"{path.name} holds Python objects, which can run code when read. "
+            f"{path.name} is broken or holds Python objects, which can run code when read. "
             "Save the plain array with numpy.save(path, array) instead."
         ) from error
 
 
+def _read_npy(path):
+    return _load_plain(path), None, {}
+
+
 def _read_npz(path):
-    with np.load(path) as archive:
+    with _load_plain(path) as archive:
         names = [n for n in archive.files if archive[n].ndim in (2, 3) and archive[n].dtype.kind in "fiu"]
         wanted = [n for n in ("frames", "images", "image", "image_data") if n in names] or names
         if not wanted:
