@@ -11,7 +11,9 @@ from ._common import ElitError, check_choice, check_frames, check_pixel_size
 
 _LATTICE_A = {"graphene": 2.46}
 _SHORTEST, _LONGEST = 0.02, 0.30  # Å/px searched when nothing is known
-_POINTS = 256  # a bigger frame is averaged down to about this: the lattice needs no more
+
+_ENOUGH = 5.0  # pure noise reaches about 4 by chance, real frames of graphene 8 to 10
+_ENOUGH_NEAR_NOMINAL = 4.2  # fewer sizes are tried, so that chance reaches less
 
 
 class CalibrationFailed(ElitError):
@@ -78,18 +80,18 @@ def calibrate(image: np.ndarray, *, lattice: str = "graphene", nominal: float | 
     """
     spacing = _LATTICE_A[check_choice("lattice", lattice, tuple(_LATTICE_A))] * np.sqrt(0.75)
     frame = check_frames(image, "image")[0].astype(float)
-    sizes = (_SHORTEST, _LONGEST)
+    sizes, enough = (_SHORTEST, _LONGEST), _ENOUGH
     if nominal is not None:
         nominal = check_pixel_size(nominal, "nominal")
-        sizes = (0.7 * nominal, 1.3 * nominal)
+        sizes, enough = (0.7 * nominal, 1.3 * nominal), _ENOUGH_NEAR_NOMINAL
     size, angle, contrast = _search(_flatten(frame, min(frame.shape) / 16), sizes, spacing)
-    if contrast >= _ENOUGH:
+    if contrast >= enough:
         # once the size is known the frame can be flattened over 1.8 Å, and searched again close by
         flat = _flatten(frame, 1.8 / size)
         size, angle, contrast = _search(flat, (0.9 * size, 1.1 * size), spacing)
-    if contrast < _ENOUGH:
+    if contrast < enough:
         raise CalibrationFailed(
-            f"No {lattice} lattice stands out in this frame (contrast {contrast:.1f}, needed {_ENOUGH:g}) "
+            f"No {lattice} lattice stands out in this frame (contrast {contrast:.1f}, needed {enough:g}) "
             f"between {sizes[0]:.3f} and {sizes[1]:.3f} Å/px. Pass pixel_size=… from the microscope's "
             "field of view, average some frames, or crop to a region that shows the lattice."
         )
@@ -99,9 +101,6 @@ def calibrate(image: np.ndarray, *, lattice: str = "graphene", nominal: float | 
         disagreement=None if nominal is None else size / nominal - 1, contrast=contrast,
         angle_deg=float(np.degrees(angle)),
     )  # fmt: skip
-
-
-_ENOUGH = 5.0  # pure noise reaches about 4 by chance, real frames of graphene 8 to 10
 
 
 def _flatten(frame, width_px):
