@@ -98,6 +98,33 @@ def _pixel_size_in_per_cent(answer: Any) -> tuple[bool, str]:
     return False, "Divide the file's pixel size by the lattice's, subtract one, and take per cent."
 
 
+# --------------------------------------------------------------------------- 01 data preparation
+@exercise("01.1")
+def _pixel_from_reflections(answer: Any) -> tuple[bool, str]:
+    spacing, share = 2.46 * np.sqrt(0.75), 23.0 / 512
+    expected = spacing * share
+    if near(answer, expected, 0.0006):
+        return True, f"Yes: {expected:.4f} Å/px. {spacing:.2f} Å between lattice rows, 23 rows in 512 pixels."
+    if near(answer, 2.46 * share, 0.0006):
+        return False, "That takes the lattice constant, 2.46 Å; the rows lie 2.46·√3/2 Å apart."
+    if near(answer, 1.42 * share, 0.0006):
+        return False, "That takes the bond, 1.42 Å. Which distance do the first reflections stand for?"
+    if near(answer, 1 / expected, 0.05):
+        return False, "Those are pixels for one ångström; the pixel size is ångström for one pixel."
+    return False, "23 rows of lattice fit into 512 pixels: how many Å is that, and how many a pixel?"
+
+
+@exercise("01.2")
+def _dose_for_half_the_noise(answer: Any) -> tuple[bool, str]:
+    if near(answer, 4, 0.05):
+        return True, "Yes: four times. Counting noise falls with the square root of the dose; half needs fourfold."
+    if near(answer, 2, 0.05):
+        return False, "Twice the dose only divides the noise by √2. It is the square root that counts."
+    if near(answer, 0.25, 0.01):
+        return False, "That is the way to twice the noise; turn it over."
+    return False, "Relative noise is √N/N for N counts. By what must N grow for that to halve?"
+
+
 # --------------------------------------------------------------------------- 03 image to structure
 @exercise("03.1")
 def _pixel_to_structure(answer: Any) -> tuple[bool, str]:

@@ -150,6 +150,32 @@ def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False
     return ax
 
 
+def spectrum(frame: Any, *, pixel_size: float, ax: Any = None, title: str = "", reach: float = 1.0) -> Any:
+    """Draw the power spectrum of a frame (H, W) on a logarithmic scale, out to `reach` [1/Å]."""
+    from scipy.ndimage import gaussian_filter
+
+    ax, frame = _axis(ax), np.squeeze(np.asarray(frame, float))
+    # The window keeps the frame's borders, where it does not repeat, from drawing a cross.
+    window = np.hanning(frame.shape[0])[:, None] * np.hanning(frame.shape[1])
+    power = np.abs(np.fft.fftshift(np.fft.fft2((frame - frame.mean()) * window))) ** 2
+    power = np.log10(gaussian_filter(power, 1) + 1e-30)
+    edge = 0.5 / check_pixel_size(pixel_size)  # the highest frequency that pixels of this size can hold
+    low, top = np.percentile(power, [30, 99.95])
+    ax.imshow(power, cmap="magma", vmin=low, vmax=top, extent=(-edge, edge, edge, -edge))
+    ax.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="frequency [1/Å]", ylabel="frequency [1/Å]")
+    ax.set_title(title)
+    return ax
+
+
+def pair(image_: Any, mask: Any, *, ax: Any = None, title: str = "") -> Any:
+    """Draw a training pair: the normalised image (H, W), with the outline of its mask's discs on top."""
+    ax, background = _axis(ax), np.max(mask)
+    ax.imshow(image_, cmap="gray", vmin=-2.5, vmax=3.5)
+    if np.min(mask) < background:
+        ax.contour(mask < background, [0.5], colors="#56b4e9", linewidths=0.7)
+    return _finish_picture(ax, np.shape(image_), None, title)
+
+
 def _finish_picture(ax: Any, shape: Sequence[int], pixel_size: float | None, title: str) -> Any:
     ax.set_xticks([])
     ax.set_yticks([])
@@ -194,7 +220,13 @@ def structure(
     x, y = atoms_.positions[:, 0], atoms_.positions[:, 1]
     symbols = np.array(atoms_.get_chemical_symbols())
     if values is not None:
-        drawn = ax.scatter(x, y, c=values, s=size, cmap="viridis")
+        limits = {"vmin": np.min(values), "vmax": np.max(values)}
+        for element in dict.fromkeys(symbols):
+            own = symbols == element
+            drawn = ax.scatter(
+                x[own], y[own], c=np.asarray(values)[own], s=size * (2.5 if element not in {"C", "H"} else 1),
+                marker=MARKERS.get(element, "v"), cmap="viridis", **limits,
+            )  # fmt: skip
         ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=label)
     elif colors is not None:
         ax.scatter(x, y, c=list(colors), s=size)
