@@ -22,7 +22,7 @@ from ase.data import atomic_masses, atomic_numbers
 
 from elit_helpers._common import ElitError, EngineMissing
 
-CHUNK = 20  # iterations between two looks at a minimisation
+FIRST_CHUNK, LAST_CHUNK = 10, 200  # iterations between two looks at a minimisation; each doubles the last
 VACUUM_A = 15.0  # on each side where the structure ends; beyond the reach of every potential here
 DAMPING_FS = 100.0  # the bath forgets within this time: short for a classroom run, long for a C–C bond
 MPI_LIBRARIES = ("libmpi.so.12", "libmpi.12.dylib")
@@ -286,9 +286,12 @@ def minimise(
         moment = session.snapshot()
         yield moment
         free_cell = "y 0 xy 0" if session.tilted else "y 0"
+        length = FIRST_CHUNK
         stuck, settled = False, cell is None and _largest_force(moment) <= fmax
         while moment.step < steps and not settled:
-            chunk = min(CHUNK * (5 if stuck else 1), steps - moment.step)
+            # Every look restarts the search directions, which a floppy sheet needs for long: look ever less.
+            chunk = min(LAST_CHUNK if stuck else length, steps - moment.step)
+            length = min(2 * length, LAST_CHUNK)
             moving_cell = cell == "xy" and not stuck
             if moving_cell:
                 session.command(f"fix cell all box/relax x 0 {free_cell} vmax 0.001")
@@ -299,10 +302,11 @@ def minimise(
                 session.command("unfix cell")
             before, moment = moment, session.snapshot()
             yield moment
-            settled = _largest_force(moment) <= fmax and moment.step - before.step < chunk
+            stopped = moment.step - before.step < chunk
+            settled = _largest_force(moment) <= fmax and (stopped or cell is None)
             if moment.step == before.step and stuck:
                 return
-            stuck = not settled and moment.step - before.step < chunk
+            stuck = stopped and not settled
 
 
 def _largest_force(moment: Snapshot) -> float:

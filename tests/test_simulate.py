@@ -170,7 +170,7 @@ def test_a_flake_keeps_its_cell_its_arrays_and_its_place():
 
 def test_the_engines_own_scale_is_noted_and_taken_out():
     atoms = with_silicon(flake(8), 60)
-    run = relax(atoms)
+    run = relax(atoms, nudge_A=0)  # flat, or its width would show the buckling as well
     assert run.engine == "lammps:erhart-albe"
     assert run.info["scale"] == pytest.approx(2.5552 / 2.46, abs=0.002)
     assert run.atoms.get_chemical_symbols().count("Si") == 1
