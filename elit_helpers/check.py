@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,9 +185,8 @@ def engine(name: str) -> Finding:
 
 
 def engines() -> Iterable[Finding]:
-    """Start every engine, two at a time, and look for those that only some will have."""
-    with ThreadPoolExecutor(2) as pool:
-        yield from pool.map(engine, PROBES)
+    """Start every engine, one at a time to spare the memory, and look for those that only some will have."""
+    yield from map(engine, PROBES)
     if found := shutil.which("dftb+"):
         yield Finding("OK", "DFTB+", found, needed=False)
     else:
