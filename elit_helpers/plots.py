@@ -216,32 +216,23 @@ def structure(
     size: float = 14,
 ) -> Any:
     """Draw ASE `Atoms` from above (x right, y up [Å]): by element, by `values` (N,), or by given colours."""
+    from matplotlib.colors import Normalize
+
     ax = _axis(ax)
     x, y = atoms_.positions[:, 0], atoms_.positions[:, 1]
-    symbols = np.array(atoms_.get_chemical_symbols())
-    if values is not None:
-        limits = {"vmin": np.min(values), "vmax": np.max(values)}
+    if values is not None or colors is None:
+        symbols = np.array(atoms_.get_chemical_symbols())
+        shades = None if values is None else Normalize(np.min(values), np.max(values))
         for element in dict.fromkeys(symbols):
             own = symbols == element
-            drawn = ax.scatter(
-                x[own], y[own], c=np.asarray(values)[own], s=size * (2.5 if element not in {"C", "H"} else 1),
-                marker=MARKERS.get(element, "v"), cmap="viridis", **limits,
-            )  # fmt: skip
-        ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=label)
-    elif colors is not None:
-        ax.scatter(x, y, c=list(colors), s=size)
-    else:
-        for element in dict.fromkeys(symbols):
-            own = symbols == element
-            ax.scatter(
-                x[own],
-                y[own],
-                s=size * (2.5 if element not in {"C", "H"} else 1),
-                c=COLORS.get(element, OTHER),
-                marker=MARKERS.get(element, "v"),
-                label=f"{element} ({own.sum()})",
-            )
+            style = {"marker": MARKERS.get(element, "v"), "s": size * (1 if element in {"C", "H"} else 2.5)}
+            shade = COLORS.get(element, OTHER) if values is None else np.asarray(values)[own]
+            ax.scatter(x[own], y[own], c=shade, norm=shades, label=f"{element} ({own.sum()})", **style)
         ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
+        if values is not None:
+            ax.figure.colorbar(ax.collections[-1], ax=ax, shrink=0.7, label=label)
+    else:
+        ax.scatter(x, y, c=list(colors), s=size)
     ax.set_aspect("equal")
     ax.set(xlabel="x [Å]", ylabel="y [Å]", title=title)
     return ax
