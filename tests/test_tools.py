@@ -101,6 +101,13 @@ def test_a_notebook_becomes_a_page_with_its_picture_and_no_need_of_a_kernel(tool
     assert '<img alt="seen"/>' in page
 
 
+def test_formulas_are_drawn_by_the_browser_and_code_is_left_alone(tool):
+    text = tool("run_course").with_formulas("costs $a^2$ or `$HOME`\n\n$$\\frac{1}{2}$$")
+    assert text.count("<math") == 2
+    assert "<mfrac>" in text
+    assert "`$HOME`" in text
+
+
 def test_the_index_links_to_every_page(tool, tmp_path):
     cost = {"wall_s": 12.3, "cpu_s": 20.1, "peak_anonymous_MB": 456}
     tool("run_course").write_index({"03_image_to_structure": cost}, tmp_path)

@@ -10,14 +10,17 @@ renewed.
 from __future__ import annotations
 
 import argparse
+import copy
 import html
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from pathlib import Path
 
+import latex2mathml.converter
 import nbformat
 import refresh_handover
 from nbclient import NotebookClient
@@ -29,6 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
 CELL_TIMEOUT_S = 1800
+# Code is passed over, because a dollar means something else there.
+FORMULA = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>The course, executed</title>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em }}
@@ -74,6 +79,19 @@ def execute(path: Path) -> nbformat.NotebookNode:
         where = f"{path.name}, cell {max(ran, default=code[0])} of {len(notebook.cells)}"
         raise CourseFailed(f"{where} failed.\n{error}") from error
     return notebook
+
+
+def with_formulas(text: str) -> str:
+    """Return Markdown with its formulas as MathML, which browsers draw by themselves, with no network."""
+
+    def convert(found: re.Match) -> str:
+        code, block, inline = found.groups()
+        if code is not None:
+            return code
+        display = "inline" if block is None else "block"
+        return latex2mathml.converter.convert(inline if block is None else block, display=display)
+
+    return FORMULA.sub(convert, text)
 
 
 def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
