@@ -117,7 +117,7 @@ def _pixel_from_reflections(answer: Any) -> tuple[bool, str]:
 @exercise("01.2")
 def _dose_for_half_the_noise(answer: Any) -> tuple[bool, str]:
     if near(answer, 4, 0.05):
-        return True, "Yes: four times. Counting noise falls with the square root of the dose; half needs fourfold."
+        return True, "Yes: four times. Counting noise falls with the square root of the dose."
     if near(answer, 2, 0.05):
         return False, "Twice the dose only divides the noise by √2. It is the square root that counts."
     if near(answer, 0.25, 0.01):
