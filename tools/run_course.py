@@ -34,6 +34,7 @@ BUILD = ROOT / "build"
 CELL_TIMEOUT_S = 1800
 # Code is passed over, because a dollar means something else there.
 FORMULA = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
+PAGE_LINK = re.compile(r"\]\(([0-9]{2}_\w+)\.ipynb")
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>The course, executed</title>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em }}
@@ -107,9 +108,13 @@ def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
         "text/latex",
         "text/plain",
     ]
-    body, _ = HTMLExporter(config=config).from_notebook_node(
-        notebook, resources={"metadata": {"name": path.stem}}
-    )
+    page = copy.deepcopy(notebook)
+    for cell in page.cells:
+        if cell.cell_type == "markdown":
+            cell.source = PAGE_LINK.sub(r"](\1.html", with_formulas(cell.source))
+    exporter = HTMLExporter(config=config, embed_images=True)
+    resources = {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}}
+    body, _ = exporter.from_notebook_node(page, resources=resources)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(body, encoding="utf-8")
 
