@@ -66,6 +66,7 @@ def _check(_options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from elit_helpers import pipeline
 
+    pipeline.check_folder(options.out)
     report = pipeline.run_image(
         options.image, pixel_size=options.pixel_size, material=options.material, engine=options.engine,
         ensemble=options.ensemble, frame=options.frame, rng=options.seed, show_progress=True,

@@ -26,7 +26,7 @@ from elit_helpers.data import Micrograph, load_image
 from elit_helpers.ensemble import Ensemble, default_ensemble, load_ensemble, predict
 from elit_helpers.images import CalibrationFailed, calibrate
 from elit_helpers.locate import locate_atoms
-from elit_helpers.simulate import EngineChoice, Run, choose_engine, relax, run_md
+from elit_helpers.simulate import ENGINES, EngineChoice, Run, choose_engine, relax, run_md
 from elit_helpers.structure import to_atoms, write_structure
 
 MATERIALS = ("graphene",)
@@ -111,6 +111,7 @@ def run_image(
         Each says what to do.
     """
     check_choice("material", material, MATERIALS)
+    check_choice("engine", engine, ["auto", *ENGINES])
     warnings: list[str] = []
     bar = progress(total=5, desc="reading the image", enabled=show_progress)
 
@@ -220,6 +221,14 @@ def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
         raise
     logger.info("wrote %s", folder)
     return written
+
+
+def check_folder(folder: PathLike) -> Path:
+    """Return a folder to write to, refusing a file of that name before anything is computed."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`folder` is {folder}, which is a file. Choose a folder, or a name not there yet.")
+    return folder
 
 
 def overview(report: Report) -> Any:
