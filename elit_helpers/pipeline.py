@@ -195,11 +195,7 @@ def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
         Name of each file to its path: ``atoms_found.csv``, ``structure.extxyz``, ``POSCAR``,
         ``structure.lmp``, ``md_log.csv``, ``overview.png`` and ``provenance.json``.
     """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(
-            f"`folder` is {folder}, which is a file. Choose a folder, or a name that is not there yet."
-        )
+    folder = check_folder(folder)
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
