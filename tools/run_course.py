@@ -34,6 +34,7 @@ BUILD = ROOT / "build"
 CELL_TIMEOUT_S = 1800
 # Code is passed over, because a dollar means something else there.
 FORMULA = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
+PLACEHOLDER = "(formula-{}-goes-here)"
 PAGE_LINK = re.compile(r"\]\(([0-9]{2}_\w+)\.ipynb")
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>The course, executed</title>
@@ -82,17 +83,22 @@ def execute(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def with_formulas(text: str) -> str:
-    """Return Markdown with its formulas as MathML, which browsers draw by themselves, with no network."""
+def take_out_formulas(text: str, formulas: list[str]) -> str:
+    """Return Markdown with a placeholder for each formula; its MathML is appended to `formulas`.
 
-    def convert(found: re.Match) -> str:
+    Browsers draw MathML by themselves, with no network. It is put in at the very end, because the converter
+    to HTML does not know its tags and breaks them.
+    """
+
+    def replace(found: re.Match) -> str:
         code, block, inline = found.groups()
         if code is not None:
             return code
         display = "inline" if block is None else "block"
-        return latex2mathml.converter.convert(inline if block is None else block, display=display)
+        formulas.append(latex2mathml.converter.convert(block or inline, display=display))
+        return PLACEHOLDER.format(len(formulas) - 1)
 
-    return FORMULA.sub(convert, text)
+    return FORMULA.sub(replace, text)
 
 
 def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -108,13 +114,15 @@ def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
         "text/latex",
         "text/plain",
     ]
-    page = copy.deepcopy(notebook)
+    page, formulas = copy.deepcopy(notebook), []
     for cell in page.cells:
         if cell.cell_type == "markdown":
-            cell.source = PAGE_LINK.sub(r"](\1.html", with_formulas(cell.source))
+            cell.source = PAGE_LINK.sub(r"](\1.html", take_out_formulas(cell.source, formulas))
     exporter = HTMLExporter(config=config, embed_images=True)
     resources = {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}}
     body, _ = exporter.from_notebook_node(page, resources=resources)
+    for i, formula in enumerate(formulas):
+        body = body.replace(PLACEHOLDER.format(i), formula)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(body, encoding="utf-8")
 
