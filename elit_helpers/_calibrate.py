@@ -20,7 +20,7 @@ class CalibrationFailed(ElitError):
     """No lattice could be recognised; the text says what to do instead."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration:
     """A measured pixel size [Å/px], its standard error, and how it compares with the file's.
 
@@ -52,6 +52,8 @@ class Calibration:
         if self.disagreement is not None:
             text += f", {100 * self.disagreement:+.1f} % against the nominal {self.nominal:.4f}"
         return text
+
+    __repr__ = __str__
 
 
 def calibrate(image: np.ndarray, *, lattice: str = "graphene", nominal: float | None = None) -> Calibration:
