@@ -118,24 +118,33 @@ def _refuse_unknown_elements(name: str, found: set[str]) -> None:
 
 
 def to_own_lattice(atoms: Atoms, engine: str) -> tuple[Atoms, float]:
-    """Scale a structure from its own lattice to the engine's; 1.0 where they agree within 1 %."""
-    lattice, found = ENGINES[engine].lattice_A, _lattice_of(atoms)
-    if lattice is None or found is None or abs(lattice / found - 1) < 0.01:
-        return atoms.copy(), float(atoms.info.get("lattice_scale", 1.0))
-    scale = lattice / found
-    return stretched(atoms, scale), scale * float(atoms.info.get("lattice_scale", 1.0))
+    """Bring a structure from the picture's lattice to the engine's, and say by which factor it now differs.
+
+    Engines within 1 % of graphene leave the picture's lattice as it is (factor 1.0), and take out the factor
+    that another engine has put in.
+    """
+    lattice, present = ENGINES[engine].lattice_A, float(atoms.info.get("lattice_scale", 1.0))
+    if lattice is None or not np.any(atoms.symbols == "C"):
+        return atoms.copy(), present
+    wanted = 1.0
+    if abs(lattice / PICTURE_LATTICE_A - 1) > 0.01:
+        wanted = lattice / (_lattice_of(atoms) / present)
+    if abs(wanted / present - 1) < 0.01:
+        return atoms.copy(), present
+    return stretched(atoms, wanted / present), wanted
 
 
-def _lattice_of(atoms: Atoms) -> float | None:
-    """Median distance of second neighbours across carbon atoms with three bonds [Å], None if there are few.
+def _lattice_of(atoms: Atoms) -> float:
+    """Median distance of second neighbours across carbon atoms with three bonds [Å].
 
     Noise in the positions lengthens it by a third of what it adds to a bond; the median ignores defects.
+    Where there are too few such atoms for a median it is graphene's.
     """
     carbon = atoms[atoms.symbols == "C"]
     first, bond = neighbor_list("iD", carbon, 1.75)
     threefold = np.bincount(first, minlength=len(carbon)) == 3
-    if threefold.sum() < 4:
-        return None
+    if threefold.sum() < 30:
+        return PICTURE_LATTICE_A * float(atoms.info.get("lattice_scale", 1.0))
     arms = bond[threefold[first]].reshape(-1, 3, 3)
     return float(np.median(np.linalg.norm(arms - np.roll(arms, 1, axis=1), axis=2)))
 

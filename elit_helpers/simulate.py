@@ -89,9 +89,9 @@ def relax(
     """Move the atoms downhill until no force is larger than `fmax`.
 
     A structure from a picture has the picture's lattice. Where it is free to take the engine's own (a flake,
-    ``cell="xy"``, or an engine chosen by ``"auto"``) it is first scaled by the ratio of the two, if they
-    differ by more than 1 %; `Run.info["scale"]` and `Run.atoms.info["lattice_scale"]` keep the factor, and
-    `unscaled` removes it before anything is compared with the picture.
+    ``cell="xy"``, or an engine chosen by ``"auto"``) it is first scaled by the ratio of the two, if the
+    engine's graphene is off by more than 1 %; `Run.info["scale"]` and `Run.atoms.info["lattice_scale"]` keep
+    the factor, and `unscaled` removes it before anything is compared with the picture.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def run_md(
         Length of a step [fs]; 1 for carbon, 0.5 where there is hydrogen or above 2000 K.
     temperature_K
         Velocities at the start are drawn and scaled to this temperature [K], without drift (for a flake,
-        without rotation). None goes on with the velocities that `atoms` has; ``"nvt"`` holds this temperature.
+        without rotation). None goes on with those that `atoms` has; ``"nvt"`` holds this temperature.
     ensemble
         ``"nve"`` or ``"nvt"``.
     rng
