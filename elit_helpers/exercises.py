@@ -170,7 +170,7 @@ def _small_patch(answer: Any) -> tuple[bool, str]:
         return False, "A hydrogen has more or less than one bond; build it with `eh.patch`."
     return (
         True,
-        f"Yes: {answer.get_chemical_formula()}, {len(answer)} atoms, {np.sum(symbols == 'H')} of them hydrogen.",
+        f"Yes: {answer.get_chemical_formula()}, {len(answer)} atoms, {np.sum(symbols == 'H')} of them H.",
     )
 
 
@@ -180,7 +180,7 @@ def _temperature_after_relaxation(answer: Any) -> tuple[bool, str]:
     if near(answer, 150, 20):
         return (
             True,
-            "Yes: about 150 K. Half of the kinetic energy went into stretching the bonds: equipartition.",
+            "Yes: about 150 K. Half of the motion went into stretching the bonds: equipartition.",
         )
     if near(answer, 300, 25):
         return False, "That would need twice the energy at the start. How do motion and springs share it?"
@@ -198,3 +198,28 @@ def _where_lennard_jones_is_at_rest(answer: Any) -> tuple[bool, str]:
     if near(answer, 1.42, 0.03):
         return False, "That is graphene's bond. The question is where this formula has its minimum."
     return False, "Set the derivative of the energy to zero and solve for r, with σ = 1 Å."
+
+
+# --------------------------------------------------------------------------- 05 quantum simulations
+@exercise("05.1")
+def _cost_of_a_vacancy(answer: Any) -> tuple[bool, str]:
+    if near(answer, 7.46, 0.1):
+        return True, "Yes: about 7.5 eV, as much as density-functional theory says (7.3 to 7.9 eV)."
+    if near(answer, -7.46, 0.1):
+        return False, "The size is right. Making a defect costs energy: defect minus perfect."
+    if 50 < abs(float(answer)) < 60:
+        return False, "That is a whole atom with its electrons. Compare with 71 atoms of the perfect sheet."
+    return False, "Take the energy of the sheet with the vacancy minus 71/72 of the perfect sheet's."
+
+
+@exercise("05.2")
+def _femtoseconds_in_an_hour(answer: Any) -> tuple[bool, str]:
+    if near(answer, 1500, 15):
+        return True, "Yes: eight times as long a call, 2.4 s, and 1500 of them in an hour."
+    reasons = {
+        12000: "That is for 44 atoms.",
+        6000: "Not the first power of the number of atoms: the third.",
+    }
+    if int(float(answer)) in reasons:
+        return False, reasons[int(float(answer))]
+    return False, "How long is one call for twice as many atoms? Then divide 3600 s by it."

@@ -15,7 +15,7 @@ RECIPES = {
     "trajectories": "data/recipes/make_trajectories.py",
     "movie": "data/recipes/make_movie.py",
     "handover": "make handover",
-    "dftb_plus": "runs of DFTB+ described in data/dftb_plus/log.json",
+    "dftb_plus": "data/recipes/make_dftb_plus.py",
 }
 
 
