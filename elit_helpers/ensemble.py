@@ -53,13 +53,13 @@ class TrainSettings:
     """
 
     members: int = 4
-    steps: int = 300
+    steps: int = 200
     member_steps: int = 80
     batch: int = 16
     filters: int = 8
     learning_rate: float = 6e-3
     weight_decay: float = 1e-4
-    strategy: str = "baseline"
+    strategy: str = "scratch"
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "member_steps", "batch", "filters"):
@@ -71,7 +71,7 @@ class TrainSettings:
 
 
 PRESETS = {
-    "demo": TrainSettings(members=2, steps=40, member_steps=10),
+    "demo": TrainSettings(members=2, steps=60, member_steps=20),
     "class": TrainSettings(),
     "paper": TrainSettings(
         members=10, steps=1000, member_steps=200, batch=32, filters=16, strategy="scratch"
@@ -386,6 +386,8 @@ def load_ensemble(folder: PathLike) -> Ensemble:
         card = json.loads((folder / _CARD).read_text())
         settings, classes = TrainSettings(**card["settings"]), tuple(card["classes"])
         names, pixel_size = card["sha256"], float(card["pixel_size"])
+        if not names or any(Path(name).name != name for name in names):
+            raise ValueError("it lists no member, or one outside the folder")
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise CorruptEnsemble(
             f"{folder / _CARD} cannot be read ({error}). Train or download it again."

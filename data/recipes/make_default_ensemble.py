@@ -14,7 +14,7 @@ from pathlib import Path
 import elit_helpers as eh
 
 CLASSES, PAIRS, SEED = ("C", "Si"), 6000, 20260
-SETTINGS = eh.TrainSettings(members=5, steps=1500, member_steps=300)
+SETTINGS = eh.TrainSettings(members=5, steps=1500, member_steps=300, strategy="baseline")
 HOME = Path(__file__).resolve().parents[2] / "elit_helpers" / "ensembles" / "graphene"
 
 

@@ -1,0 +1,297 @@
+# ruff: noqa: NPY002 (the old global generator is what is being watched)
+"""Ensembles: what AtomAI does to the world around it stays inside, and every member is its own."""
+
+import dataclasses
+import os
+import random
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import elit_helpers as eh
+from elit_helpers import _nets
+from elit_helpers.ensemble import UNSURE, CorruptEnsemble
+
+TINY = eh.TrainSettings(members=2, steps=4, member_steps=2, batch=4, filters=2)
+ONE, TWO = ("C",), ("C", "Si")
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return eh.training_set("realistic", 16, rng=1, classes=TWO)
+
+
+@pytest.fixture(scope="module")
+def tiny(pairs):
+    return eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=3)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return np.random.default_rng(0).normal(10, 1, (70, 83)).astype(np.float32)
+
+
+def same(a, b):
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+# ------------------------------------------------------------------------- nothing leaks
+def test_the_global_random_state_is_left_alone(pairs, frame):
+    import torch
+
+    np.random.seed(7), torch.manual_seed(7), random.seed(7)
+    expected = np.random.random(3).tolist(), torch.rand(3).tolist(), random.random()
+    np.random.seed(7), torch.manual_seed(7), random.seed(7)
+    ensemble = eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=1)
+    eh.predict(ensemble, frame, pixel_size=0.15)
+    assert (np.random.random(3).tolist(), torch.rand(3).tolist(), random.random()) == expected
+
+
+def test_threads_cudnn_and_warning_filters_come_back(tiny, frame):
+    import torch
+
+    flags = torch.backends.cudnn
+    before = torch.get_num_threads(), flags.deterministic, flags.benchmark, list(warnings.filters)
+    eh.predict(tiny, frame, pixel_size=0.15)
+    assert (torch.get_num_threads(), flags.deterministic, flags.benchmark, list(warnings.filters)) == before
+
+
+def test_everything_comes_back_when_training_fails(monkeypatch, pairs):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_nets.Job, "train", fail)
+    np.random.seed(5)
+    expected = np.random.random()
+    np.random.seed(5)
+    with pytest.raises(KeyboardInterrupt):
+        eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=1)
+    assert np.random.random() == expected
+
+
+def test_nothing_is_printed_and_no_file_is_left(pairs, frame, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ensemble = eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=1)
+    eh.predict(ensemble, frame, pixel_size=0.15)
+    assert capsys.readouterr().out == ""
+    assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------------- training
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(pairs, tiny):
+    again = eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=3)
+    other = eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=4)
+    assert all(same(a, b) for a, b in zip(tiny.weights, again.weights, strict=True))
+    assert not same(tiny.weights[0], other.weights[0])
+
+
+@pytest.mark.parametrize("strategy", ["scratch", "baseline"])
+def test_members_differ_even_after_one_step(pairs, strategy):
+    settings = dataclasses.replace(TINY, members=3, member_steps=1, steps=1, strategy=strategy)
+    ensemble = eh.train_ensemble(*pairs, classes=TWO, settings=settings, rng=0)
+    assert not any(same(ensemble.weights[i], ensemble.weights[j]) for i, j in [(0, 1), (0, 2), (1, 2)])
+    assert len(set(ensemble.card["member_seeds"])) == 3
+
+
+def test_a_member_does_not_depend_on_how_many_others_there_are(pairs, tiny):
+    alone = eh.train_ensemble(*pairs, classes=TWO, settings=dataclasses.replace(TINY, members=1), rng=3)
+    assert len(alone) == 1  # a trainer of AtomAI would still hold the members of the run before
+    assert same(alone.weights[0], tiny.weights[0])
+
+
+def test_a_short_run_uses_data_from_everywhere(pairs):
+    images, labels = pairs
+    job = _nets.Job(images, labels, 2, TINY, Path(), lambda: None)
+    draw = job._batches(1, bootstrap=False)
+    seen = {float(image.sum().round(decimals=2)) for _ in range(4) for image in draw()[0]}
+    assert len(seen) == len(images)
+
+
+def test_training_goes_on_from_earlier_weights(pairs, tiny):
+    quiet = dataclasses.replace(TINY, learning_rate=1e-9, weight_decay=0.0)
+    onward = eh.train_ensemble(*pairs, classes=TWO, settings=quiet, rng=9, start=tiny)
+    for before, after in zip(tiny.weights, onward.weights, strict=True):
+        assert np.allclose(before["c1.block.0.weight"], after["c1.block.0.weight"], atol=1e-6)
+    assert onward.card["continued"]
+
+
+def test_a_new_class_keeps_the_body_and_changes_the_last_layer(pairs, tiny):
+    images, labels = pairs
+    one = eh.train_ensemble(images, np.where(labels == 2, 1, 0), classes=ONE, settings=TINY, rng=1)
+    quiet = dataclasses.replace(TINY, learning_rate=1e-9, weight_decay=0.0)
+    two = eh.train_ensemble(images, labels, classes=TWO, settings=quiet, rng=1, start=one)
+    assert np.allclose(one.weights[1]["c3.block.0.weight"], two.weights[1]["c3.block.0.weight"], atol=1e-6)
+    assert [e.weights[0]["px.weight"].shape[0] for e in (one, two)] == [1, 3]
+
+
+def test_unsure_pixels_teach_nothing(pairs):
+    images, labels = pairs
+    masked = labels.copy()
+    masked[:, :, 32:] = UNSURE
+    noisy = images.copy()
+    import torch
+
+    logits = torch.randn(4, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    target = torch.from_numpy(masked[:4])
+    changed = logits.clone()
+    changed[..., 40:] += 5
+    assert _nets._binary_loss(logits, target) == _nets._binary_loss(changed, target)
+    eh.train_ensemble(noisy, masked, classes=TWO, settings=TINY, rng=1)
+
+
+def test_losses_are_returned_for_every_step(tiny):
+    assert tiny.history.groupby("member").size().to_dict() == {0: 4, 1: 4}
+    assert np.isfinite(tiny.history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x[:, :60], y[:, :60]), "multiples of 8"),
+        (lambda x, y: (x, y[:3]), "must be"),
+        (lambda x, y: (x, np.where(y == 1, 0, y)), "no pixel of Si"),
+        (lambda x, y: (x, y + 5), "allowed are 0 to 2"),
+        (lambda x, y: (x * np.nan, y), "NaN"),
+    ],
+)
+def test_pairs_that_cannot_be_learned_from_are_refused(pairs, change, message):
+    with pytest.raises(ValueError, match=message):
+        eh.train_ensemble(*change(*pairs), classes=TWO, settings=TINY)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"members": 0}, "`members` is 0"), ({"steps": 1.5}, "`steps`"), ({"strategy": "luck"}, "scratch")],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        eh.TrainSettings(**settings)
+
+
+def test_an_unknown_preset_is_refused_with_the_list(pairs):
+    with pytest.raises(ValueError, match="'demo', 'class', 'paper'"):
+        eh.train_ensemble(*pairs, classes=TWO, settings="huge")
+
+
+# ------------------------------------------------------------------------- prediction
+@pytest.mark.parametrize("shape", [(64, 64), (65, 71), (16, 200), (97, 40)])
+def test_maps_have_the_size_of_the_frame_whatever_it_is(tiny, shape):
+    noise = np.random.default_rng(1).normal(size=(2, *shape))
+    prediction = eh.predict(tiny, noise, pixel_size=0.15)
+    assert prediction.mean.shape == (2, *shape, 3)
+    assert prediction.members.shape == (2, 2, *shape, 3)
+    assert np.allclose(prediction.mean.sum(-1), 1, atol=1e-5)
+
+
+def test_a_frame_does_not_depend_on_its_neighbours_in_the_stack(tiny, frame):
+    bright = 1000 * frame[::-1] + 5
+    alone = eh.predict(tiny, frame, pixel_size=0.15).mean[0]
+    assert np.array_equal(eh.predict(tiny, np.stack([frame, bright]), pixel_size=0.15).mean[0], alone)
+
+
+def test_stacks_of_different_size_can_follow_one_another(tiny, frame):
+    for part in (frame, frame[:40, :50], frame):
+        assert eh.predict(tiny, part, pixel_size=0.15).mean.shape[1:3] == part.shape
+
+
+def test_mean_and_spread_are_those_of_the_members(tiny, frame):
+    prediction = eh.predict(tiny, frame, pixel_size=0.15)
+    assert np.allclose(prediction.members.astype(float).mean(0), prediction.mean, atol=2e-3)
+    assert np.allclose(prediction.members.astype(float).std(0), prediction.std, atol=2e-3)
+    assert prediction.std.max() > 0
+
+
+def test_predicting_does_not_change_the_ensemble(tiny, frame):
+    before = [{name: value.copy() for name, value in w.items()} for w in tiny.weights]
+    first = eh.predict(tiny, frame, pixel_size=0.15).mean
+    assert np.array_equal(first, eh.predict(tiny, frame, pixel_size=0.15).mean)
+    assert all(same(a, b) for a, b in zip(before, tiny.weights, strict=True))
+
+
+def test_tiles_leave_no_seam(tiny, monkeypatch):
+    wide = np.random.default_rng(2).normal(size=(64, 460)).astype(np.float32)
+    tiled = eh.predict(tiny, wide, pixel_size=0.15).mean
+    monkeypatch.setattr(_nets, "_TILE", 4096)
+    whole = eh.predict(tiny, wide, pixel_size=0.15).mean
+    assert np.abs(tiled - whole).max() < 1e-4
+
+
+def test_frames_are_brought_to_the_pixel_size_of_the_ensemble(tiny, frame):
+    prediction = eh.predict(tiny, frame, pixel_size=0.3, members=False)
+    assert prediction.members is None
+    assert prediction.mean.shape[1:3] == (139, 165)
+    assert prediction.scale == pytest.approx((2.0, 2.0))
+
+
+@pytest.mark.parametrize(("size", "message"), [(None, "no pixel size"), (15, "nm or pm")])
+def test_a_frame_without_a_sensible_pixel_size_is_refused(tiny, frame, size, message):
+    with pytest.raises(ValueError, match=message):
+        eh.predict(tiny, frame, pixel_size=size)
+
+
+# ------------------------------------------------------------------------- files
+def test_what_was_saved_is_loaded(tiny, frame, tmp_path):
+    eh.save_ensemble(tiny, tmp_path / "e")
+    loaded = eh.load_ensemble(tmp_path / "e")
+    assert (loaded.classes, loaded.settings, loaded.card) == (tiny.classes, tiny.settings, tiny.card)
+    assert np.array_equal(
+        eh.predict(loaded, frame, pixel_size=0.15).mean, eh.predict(tiny, frame, pixel_size=0.15).mean
+    )
+    assert {p.suffix for p in (tmp_path / "e").iterdir()} == {".safetensors", ".json", ".csv"}
+
+
+@pytest.mark.parametrize("how", ["changed", "cut", "missing"])
+def test_a_corrupt_member_is_refused_by_name(tiny, tmp_path, how):
+    eh.save_ensemble(tiny, tmp_path / "e")
+    member = tmp_path / "e" / "member_01.safetensors"
+    content = bytearray(member.read_bytes())
+    if how == "changed":
+        content[-1] ^= 1
+    member.write_bytes(content[: 100 if how == "cut" else None])
+    if how == "missing":
+        member.unlink()
+    with pytest.raises(CorruptEnsemble, match="member_01.safetensors"):
+        eh.load_ensemble(tmp_path / "e")
+
+
+def test_a_card_that_is_no_card_is_refused_by_name(tiny, tmp_path):
+    eh.save_ensemble(tiny, tmp_path / "e")
+    (tmp_path / "e" / "card.json").write_text("{}")
+    with pytest.raises(CorruptEnsemble, match="card.json"):
+        eh.load_ensemble(tmp_path / "e")
+
+
+def test_a_member_cannot_lie_outside_its_folder(tiny, tmp_path):
+    eh.save_ensemble(tiny, tmp_path / "e")
+    card = tmp_path / "e" / "card.json"
+    card.write_text(card.read_text().replace("member_00.safetensors", "../member_00.safetensors"))
+    with pytest.raises(CorruptEnsemble, match="card.json"):
+        eh.load_ensemble(tmp_path / "e")
+
+
+def test_a_folder_without_an_ensemble_says_what_to_pass(tmp_path):
+    with pytest.raises(FileNotFoundError, match="save_ensemble"):
+        eh.load_ensemble(tmp_path)
+
+
+def test_another_material_is_refused_with_the_list():
+    with pytest.raises(ValueError, match="'graphene'"):
+        eh.default_ensemble("MoS2")
+
+
+def test_a_subset_keeps_seeds_and_weights_together(tiny):
+    second = tiny.subset([1])
+    assert same(second.weights[0], tiny.weights[1])
+    assert second.card["member_seeds"] == tiny.card["member_seeds"][1:]
+    with pytest.raises(ValueError, match="0 to 1"):
+        tiny.subset([2])
+
+
+def test_the_ensemble_that_ships_is_small_and_whole():
+    home = Path(eh.__file__).parent / "ensembles" / "graphene"
+    assert sum(p.stat().st_size for p in home.iterdir()) < 4e6
+    ensemble = eh.default_ensemble()
+    assert ensemble.classes == TWO
+    assert "no real image" in ensemble.card["trained_on"]
