@@ -1,12 +1,13 @@
 """Notebook 03 in a real JupyterLab in a real browser: what executing it without a screen cannot see.
 
 A widget that fails in the browser, or a callback of a slider that raises, leaves every cell green. So this
-test opens the notebook in Chromium, runs it, and looks: is the structure drawn, does the slider move its figure?
+test opens the notebook in Chromium, runs it, and looks: is the structure drawn, does a slider move?
 """
 
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -25,15 +26,16 @@ FLAGS = [
     # WebGL without a graphics card
     "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
 ]  # fmt: skip
-RUN_S = 420
+RUN_S = 300
 PATIENCE_MS = 60_000
-BROKEN = "Error displaying widget|Failed to load model class|Failed to create view|Loading widget|is not registered"
+ERRORS = "[data-mime-type='application/vnd.jupyter.error']"
+BROKEN = "Error displaying widget|Failed to load model class|Failed to create view|is not registered"
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def chromium():
-    """Return the path of Chromium; skip by name without one, unless the environment says that it must be there."""
+    """Return where Chromium is; skip by name without one, unless the environment wants it there."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
@@ -71,9 +73,10 @@ def lab(tmp_path_factory):
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     command = [
-        sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        "--IdentityProvider.token=", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
+        sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}",
+        "--IdentityProvider.token=", "--LabApp.extension_manager=readonly",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
     with open(root / "lab.log", "w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -113,21 +116,27 @@ def opened(lab):
                    lambda route: (page.strangers.append(route.request.url), route.abort()))  # fmt: skip
         page.goto(lab, wait_until="domcontentloaded")
         page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=PATIENCE_MS)
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE_MS)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.locator(".lm-Menu-itemLabel").filter(has_text="Run All Cells").first.click()
-        page.wait_for_function(
-            "() => { const p = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];"
-            " return p.length > 5 && p.every(e => /^\\[\\d+\\]:$/.test(e.textContent.trim())); }",
-            timeout=RUN_S * 1000,
-        )
+        page.get_by_text("| Idle").first.wait_for(timeout=PATIENCE_MS)  # the kernel, in the status bar
+        run_all_cells(page)
         yield page
         browser.close()
 
 
-def test_all_cells_end_without_an_error(opened):
-    errors = opened.locator("[data-mime-type='application/vnd.jupyter.error']").all_inner_texts()
-    assert not errors
+def run_all_cells(page):
+    """Run all cells, and wait until every one has its number."""
+    end, prompts = time.monotonic() + RUN_S, []
+    while time.monotonic() < end:
+        # JupyterLab now and then drops the queue of a kernel that has only just started: then ask again.
+        if not any("*" in prompt for prompt in prompts):
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.locator(".lm-Menu-itemLabel").filter(has_text="Run All Cells").first.click()
+        page.wait_for_timeout(2000)
+        if errors := page.locator(ERRORS).all_inner_texts():
+            pytest.fail(f"A cell failed in JupyterLab: {errors[0][-2000:]}")
+        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+        if prompts and all(re.fullmatch(r"\[\d+\]:", prompt.strip()) for prompt in prompts):
+            return
+    pytest.fail(f"Some cells did not end within {RUN_S} s: {prompts}")
 
 
 def test_the_structure_is_drawn_by_nglview(opened):
@@ -165,8 +174,6 @@ def test_a_slider_moves_its_figure(opened):
 
 
 def test_no_widget_is_broken(opened):
-    import re
-
     text = opened.locator(".jp-Notebook").first.inner_text()
     assert not re.findall(BROKEN, text)
     assert not [line for line in opened.complaints if re.search(BROKEN, line)]
@@ -174,8 +181,4 @@ def test_no_widget_is_broken(opened):
 
 def test_no_widget_asks_the_network(opened):
     # Badges and pictures in the text may; what draws must not.
-    assert not [url for url in opened.strangers if not re_badge(url)]
-
-
-def re_badge(url):
-    return "badge" in url
+    assert not [url for url in opened.strangers if "badge" not in url]
