@@ -71,6 +71,8 @@ _PUBLIC = {
     ),
     "ensemble": (
         "PRESETS",
+        "UNSURE",
+        "CorruptEnsemble",
         "Ensemble",
         "Prediction",
         "TrainSettings",
@@ -94,7 +96,7 @@ _PUBLIC = {
         "rings",
         "score_atoms",
     ),
-    "elit": ("multi_class_data", "run_elit", "select_artifact_free", "training_data_from"),
+    "elit": ("assign_elements", "multi_class_data", "run_elit", "select_artifact_free", "training_data_from"),
     "structure": (
         "cut_region",
         "patch",

@@ -105,13 +105,13 @@ def probability(
 
 
 def labels(mask: Any, *, classes: Sequence[str], ax: Any = None, title: str = "") -> Any:
-    """Draw an integer mask (H, W) of classes with background last, a colour for each element."""
+    """Draw an integer mask (H, W), background last: a colour for each element, brown for unsure (-1)."""
     from matplotlib.colors import ListedColormap
 
-    ax = _axis(ax)
+    ax, colors = _axis(ax), [*(COLORS.get(c, OTHER) for c in classes), "#f4f4f4"]
     ax.imshow(
-        mask,
-        cmap=ListedColormap([*(COLORS.get(c, OTHER) for c in classes), "#f4f4f4"]),
+        np.ma.masked_less(mask, 0),
+        cmap=ListedColormap(colors).with_extremes(bad="#c9a26b"),
         vmin=0,
         vmax=len(classes),
     )
@@ -327,4 +327,15 @@ def histogram(
     if label:
         ax.legend(fontsize="small")
     ax.set(xlabel=xlabel, ylabel="density", title=title)
+    return ax
+
+
+def losses(history: Any, *, ax: Any = None, title: str = "", smooth: int = 10) -> Any:
+    """Draw the loss of each member over its steps, as a running mean of `smooth` steps."""
+    ax = _axis(ax)
+    for member, part in history.groupby("member"):
+        name = "baseline" if member < 0 else f"member {member}"
+        ax.plot(part["step"], part["loss"].rolling(smooth, min_periods=1).mean(), label=name)
+    ax.legend(fontsize="small")
+    ax.set(xlabel="step (one mini-batch)", ylabel="loss", title=title, ylim=(0, None))
     return ax
