@@ -115,7 +115,7 @@ def training_data_from(
     prediction: Prediction,
     frames: np.ndarray,
     *,
-    n: int = 600,
+    n: int = 800,
     rng: RandomState = None,
     noise: float = 0.5,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -217,7 +217,7 @@ def multi_class_data(
     frames: np.ndarray,
     *,
     classes: Sequence[str] = ("C", "Si"),
-    n: int = 600,
+    n: int = 800,
     rng: RandomState = None,
     noise: float = 0.5,
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -54,7 +54,7 @@ class TrainSettings:
 
     members: int = 4
     steps: int = 200
-    member_steps: int = 80
+    member_steps: int = 140
     batch: int = 16
     filters: int = 8
     learning_rate: float = 6e-3

@@ -125,6 +125,34 @@ def _dose_for_half_the_noise(answer: Any) -> tuple[bool, str]:
     return False, "Relative noise is √N/N for N counts. By what must N grow for that to halve?"
 
 
+# --------------------------------------------------------------------------- 02 ELIT training
+@exercise("02.1")
+def _spread_of_a_pixel(answer: Any) -> tuple[bool, str]:
+    votes = np.array([0.9, 0.8, 0.2, 0.1])
+    if near(answer, votes.std(), 0.003):
+        return True, f"Yes: {votes.std():.3f}. At the second it is 0: all are sure it cannot be known."
+    if near(answer, votes.std(ddof=1), 0.003):
+        return False, "That divides by three. The formula divides by the number of members, four."
+    if near(answer, votes.var(), 0.003):
+        return False, "That is the variance; σ is its root."
+    if near(answer, 0, 1e-9):
+        return False, "That is the second pixel, where all say the same."
+    return False, "Take each member's distance from 0.5, square, average, and take the root."
+
+
+@exercise("02.2")
+def _spread_of_a_position(answer: Any) -> tuple[bool, str]:
+    columns = np.array([100.0, 100.4, 99.8, 100.2])
+    expected = columns.std(ddof=1) * 0.096
+    if near(answer, expected, 4e-4):
+        return True, f"Yes: {expected:.3f} Å, a fiftieth of a bond."
+    if near(answer, columns.std() * 0.096, 4e-4):
+        return False, "Nearly: divide by three, one less than the members, for the mean was made from them."
+    if near(answer, columns.std(ddof=1), 4e-3):
+        return False, "That is in pixels; a pixel is 0.096 Å."
+    return False, "How far is each column from their mean? Square, sum, divide by three, root; then into Å."
+
+
 # --------------------------------------------------------------------------- 03 image to structure
 @exercise("03.1")
 def _pixel_to_structure(answer: Any) -> tuple[bool, str]:
