@@ -251,3 +251,30 @@ def _femtoseconds_in_an_hour(answer: Any) -> tuple[bool, str]:
     if int(float(answer)) in reasons:
         return False, reasons[int(float(answer))]
     return False, "How long is one call for twice as many atoms? Then divide 3600 s by it."
+
+
+# --------------------------------------------------------------------------- 06 theory meets experiment
+@exercise("06.1")
+def _mean_of_a_published_ring(answer: Any) -> tuple[bool, str]:
+    if near(answer, 1.544, 0.0015):
+        return True, "Yes: 1.544 Å. In this table both heptagons have longer bonds than the short pentagon."
+    if near(answer, 1.606, 0.0015):
+        return False, "That is the other seven-membered ring, the one with the bond of 2.336 Å."
+    if near(answer, 1.430, 0.0015) or near(answer, 1.587, 0.0015):
+        return False, "That is a pentagon; count the atoms of the ring."
+    if near(answer, 1.544 * 7, 0.02):
+        return False, "That is the sum of the seven bonds; the mean is a seventh of it."
+    return False, "Take the seven bonds 3–4, 4–13, 13–14, 14–17, 17–18, 18–19 and 19–3 from the table."
+
+
+@exercise("06.2")
+def _noise_lengthens_bonds(answer: Any) -> tuple[bool, str]:
+    if near(answer, 0.02 / 2.84, 0.0004):
+        return True, "Yes: 0.007 Å, half a per cent, and no number of bonds averages it out."
+    if near(answer, 0.0, 1e-9):
+        return False, "The moves along the bond average out. But an end that moves sideways, which way?"
+    if near(answer, 0.01 / 2.84, 0.0004):
+        return False, "That is what one end does; the other end moves too."
+    if near(answer, 0.1 * 2**0.5, 0.003) or near(answer, 0.1, 1e-6):
+        return False, "That is how much single bonds scatter. The question is about their mean."
+    return False, "Put s = 0.1 Å at both ends into the second formula: (s² + s²) / 2d."
