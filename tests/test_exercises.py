@@ -35,3 +35,37 @@ def test_an_answer_of_another_type_is_wrong_and_says_so(doubled, strange):
 def test_an_unknown_exercise_is_refused(doubled):
     with pytest.raises(ValueError, match="`number` is '00.0'; choose one of '99.1'"):
         exercises.check("00.0", 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "right", "wrong", "why"),
+    [
+        ("03.1", (3.84, 39.456), (39.456, 3.84), "wrong order"),
+        ("03.1", (3.84, 39.456), (3.84, 9.6), "mirrored"),
+        ("03.1", (3.84, 39.456), (3.84, 39.552), "number 511"),
+        ("06.1", 1.544, 1.606, "other seven-membered ring"),
+        ("06.1", 1.544, 1.430, "pentagon"),
+        ("06.2", 0.00704, 0.0, "sideways"),
+        ("06.2", 0.00704, 0.1, "single bonds"),
+    ],
+)
+def test_typical_mistakes_are_answered_with_a_reason(number, right, wrong, why):
+    assert exercises.check(number, right).status == "right"
+    verdict = exercises.check(number, wrong)
+    assert verdict.status == "wrong"
+    assert why in verdict.message
+
+
+def test_small_patch_is_judged_by_its_atoms():
+    import elit_helpers as eh
+
+    sheet = eh.graphene_sheet((24.0, 24.0))
+    middle = sheet.positions.mean(axis=0)[:2]
+    at = int(((sheet.positions[:, :2] - middle) ** 2).sum(axis=1).argmin())
+    carbon = eh.patch(sheet, middle, radius_A=4.4)
+    sheet.symbols[at] = "Si"
+    sizes = {radius: eh.patch(sheet, middle, radius_A=radius) for radius in (4.4, 8.0)}
+    assert exercises.check("03.2", sizes[4.4]).status == "right"
+    assert "limit is 40" in exercises.check("03.2", sizes[8.0]).message
+    assert "silicon" in exercises.check("03.2", carbon).message
+    assert "no hydrogen" in exercises.check("03.2", sheet).message
