@@ -60,10 +60,21 @@ def test_results_and_their_notes_replace_the_shipped_copies(tool, tmp_path):
     assert (shipped / "md.extxyz.provenance.json").is_file()
 
 
-def test_a_result_without_provenance_does_not_ship(tool, tmp_path):
-    hand_over(tmp_path, "md.extxyz", note=False)
-    with pytest.raises(ValueError, match=r"md\.extxyz\.provenance\.json"):
-        tool("refresh_handover").copy_results(tmp_path, tmp_path / "handover")
+def test_a_copy_that_is_not_made_any_more_goes(tool, tmp_path):
+    results, shipped = tmp_path / "results", tmp_path / "handover"
+    results.mkdir()
+    shipped.mkdir()
+    hand_over(results, "md.extxyz")
+    hand_over(shipped, "older.csv")
+    tool("refresh_handover").copy_results(results, shipped)
+    assert sorted(path.name for path in shipped.iterdir()) == ["md.extxyz", "md.extxyz.provenance.json"]
+
+
+def test_without_results_what_ships_stays(tool, tmp_path):
+    hand_over(tmp_path, "older.csv")
+    with pytest.raises(ValueError, match="Nothing was handed over"):
+        tool("refresh_handover").copy_results(tmp_path / "results", tmp_path)
+    assert (tmp_path / "older.csv").is_file()
 
 
 def test_a_file_that_is_too_large_does_not_ship(tool, tmp_path, monkeypatch):

@@ -15,46 +15,43 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "data" / "handover"
 MAX_FILE_MB, MAX_DATA_MB = 8, 30
-NAMES = (
-    "training_set.npz",
-    "ensemble",
-    "atoms_found.csv",
-    "structure.extxyz",
-    "patch_*.extxyz",
-    "POSCAR",
-    "structure.lmp",
-    "md.extxyz",
-    "md_log.csv",
-    "quantum.extxyz",
-    "quantum_log.csv",
-    "bonds.csv",
-)
+NOTE = ".provenance.json"
 
 
 def copy_results(results: Path, shipped: Path) -> list[str]:
-    """Replace the shipped copies by those of `results` that are there, each with its note of provenance.
+    """Put what was handed over in `results` in the place of everything that shipped before.
 
     Raises
     ------
     ValueError
-        If a file has no note of provenance beside it, or is too large to ship.
+        If there is nothing, if a note of provenance stands alone, or if a file is too large to ship.
     """
-    shipped.mkdir(parents=True, exist_ok=True)
-    copied = []
-    for source in (path for name in NAMES for path in sorted(results.glob(name))):
-        note = source.with_name(source.name + ".provenance.json")
-        if not note.is_file():
-            raise ValueError(f"{source} has no {note.name} beside it: write it with eh.hand_over().")
+    notes = sorted(results.glob(f"*{NOTE}"))
+    if not notes:
+        raise ValueError(f"Nothing was handed over in {results}. Run the series first: make course.")
+    sources = [note.with_name(note.name.removesuffix(NOTE)) for note in notes]
+    for source in sources:
+        if not source.exists():
+            raise ValueError(f"{source.name}{NOTE} stands alone in {results}. Run the series again.")
         check_size(source, MAX_FILE_MB)
-        target = shipped / source.name
-        if source.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target)
-        else:
-            shutil.copyfile(source, target)
+    shipped.mkdir(parents=True, exist_ok=True)
+    for old in shipped.glob(f"*{NOTE}"):  # a copy that no notebook makes any more would never change again
+        remove(old.with_name(old.name.removesuffix(NOTE)))
+        remove(old)
+    for source, note in zip(sources, notes, strict=True):
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        remove(shipped / source.name)
+        copy(source, shipped / source.name)
         shutil.copyfile(note, shipped / note.name)
-        copied.append(source.name)
-    return copied
+    return [source.name for source in sources]
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def check_size(path: Path, limit_MB: float) -> None:
