@@ -86,3 +86,19 @@ def test_a_description_carries_alt_text_and_closes_the_figure():
 def test_a_mask_has_a_colour_for_each_class_and_for_the_background():
     ax = plots.labels(np.array([[0, 1], [2, 2]]), classes=("C", "Si"), ax=plots.row()[0])
     assert ax.images[0].cmap.N == 3
+
+
+def test_rings_bonds_and_regions_are_drawn_over_a_structure():
+    import elit_helpers as eh
+
+    sheet, _ = eh.add_stone_wales(eh.graphene_sheet((9, 6)), rng=1)
+    ax = plots.rings(sheet, eh.rings(sheet), ax=plots.row()[0])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "5 (2)" in labels
+    assert "7 (2)" in labels
+    plots.bonds(sheet, ax=ax)
+    lines = ax.collections[-1]
+    assert len(lines.get_segments()) == 2 * len(eh.bonds(sheet))
+    plots.regions(eh.regions_of_interest(sheet), ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["0"]
+    plots.describe(ax, "rings")
