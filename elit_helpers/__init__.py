@@ -8,6 +8,11 @@ Import it as ``import elit_helpers as eh``; everything public is listed here, by
 from __future__ import annotations
 
 import importlib
+import os
+
+# Threads of torch, tblite and LAMMPS wait by spinning unless told otherwise. Where two programs share the
+# processors that costs ten times the time; it must be said before the first of them is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 
