@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ._common import ElitError, check_choice, check_frames, check_pixel_size
+from elit_helpers._common import ElitError, check_choice, check_frames, check_pixel_size
 
 _LATTICE_A = {"graphene": 2.46}
 _SHORTEST, _LONGEST = 0.02, 0.30  # Å/px searched when nothing is known

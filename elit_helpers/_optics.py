@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ._common import check_frames, check_pixel_size, check_positive, resolve_rng
+from elit_helpers._common import check_frames, check_pixel_size, check_positive, resolve_rng
 
 #: Brightness of one atom's spot relative to carbon; multislice gives 4.5 for Si, real frames 2 to 4.
 BRIGHTNESS = {"H": 0.05, "B": 0.69, "C": 1.0, "N": 1.37, "O": 1.7, "Si": 3.0}

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._common import PathLike, check_choice, check_frames, check_pixel_size, require
-from .workspace import data_dir, sha256
+from elit_helpers._common import PathLike, check_choice, check_frames, check_pixel_size, require
+from elit_helpers.workspace import data_dir, sha256
 
 _TO_ANGSTROM = {
     "å": 1.0, "angstrom": 1.0, "a": 1.0, "nm": 10.0, "nanometer": 10.0, "pm": 0.01, "um": 1e4, "µm": 1e4,

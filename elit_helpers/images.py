@@ -14,10 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-from ._calibrate import Calibration, CalibrationFailed, calibrate
-from ._common import RandomState, check_choice, check_frames, check_pixel_size, check_positive, resolve_rng
-from ._flakes import random_flake
-from ._optics import (
+from elit_helpers._calibrate import Calibration, CalibrationFailed, calibrate
+from elit_helpers._common import (
+    RandomState,
+    check_choice,
+    check_frames,
+    check_pixel_size,
+    check_positive,
+    resolve_rng,
+)
+from elit_helpers._flakes import random_flake
+from elit_helpers._optics import (
     BRIGHTNESS,
     Imaging,
     add_spots,

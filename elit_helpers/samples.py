@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial import cKDTree
 
-from ._common import RandomState, check_choice, check_positive, resolve_rng
+from elit_helpers._common import RandomState, check_choice, check_positive, resolve_rng
 
 LATTICES = MappingProxyType({"graphene": {"a": 2.46, "bond": 1.42, "density": 0.3816, "elements": ("C",)}})
 """Lattice constant [Å], bond length [Å], atoms per Å², and elements of each known material."""
