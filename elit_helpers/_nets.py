@@ -8,6 +8,7 @@ knows of this is here.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import io
 import tempfile
@@ -69,6 +70,22 @@ def contained() -> Iterator[Path]:
                 torch.cuda.set_rng_state_all(cuda_state)
             cudnn.deterministic, cudnn.benchmark = flags
             torch.set_num_threads(threads)
+            _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Return freed memory to the system: glibc keeps some 100 MB of a training's, a tenth of a small machine."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+            _return_freed_memory()
+
+
+def _return_freed_memory() -> None:
+    """Ask glibc to hand back what torch has freed: it keeps some 100 MB, a tenth of what Binder gives."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library, as on macOS, has no such call
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 # --------------------------------------------------------------------------- training
