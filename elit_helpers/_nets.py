@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import io
 import tempfile
 import warnings
@@ -70,20 +71,12 @@ def contained() -> Iterator[Path]:
                 torch.cuda.set_rng_state_all(cuda_state)
             cudnn.deterministic, cudnn.benchmark = flags
             torch.set_num_threads(threads)
-            _give_memory_back()
-
-
-def _give_memory_back() -> None:
-    """Return freed memory to the system: glibc keeps some 100 MB of a training's, a tenth of a small machine."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
             _return_freed_memory()
 
 
 def _return_freed_memory() -> None:
     """Ask glibc to hand back what torch has freed: it keeps some 100 MB, a tenth of what Binder gives."""
+    gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # another C library, as on macOS, has no such call
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
