@@ -30,7 +30,7 @@ POOL = 8
 """The U-Net halves an image three times, so its sides must be multiples of this."""
 
 # A U-Net sees about 50 px to each side; with tiles that start at multiples of 8 the seams are exact.
-_TILE, _MARGIN = 384, 56
+_TILE, _MARGIN = 192, 56
 _REASON = "Training or applying an ensemble"
 Weights = dict[str, np.ndarray]
 

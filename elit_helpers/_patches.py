@@ -92,7 +92,7 @@ def _open_overlooked(mask: np.ndarray, frame: np.ndarray, atoms: np.ndarray, px:
     empty = np.ones(frame.shape, bool)
     empty[tuple(np.clip(np.round(atoms).astype(int), 0, np.array(frame.shape) - 1).T)] = False
     far = distance_transform_edt(empty) * px > 1.8
-    open_ = np.argwhere(far & (ratio > 0.65) & (ratio < 2.0) & (mask == mask.max()))
+    open_ = np.argwhere(far & (ratio > 0.65) & (ratio < 3.2) & (mask == mask.max()))
     if len(open_):
         dark = _candidates.darkness(frame, open_, atoms, pixel_size=px)
         usual = np.median(_candidates.peak(frame, atoms, pixel_size=px))
@@ -141,7 +141,7 @@ def cut_patches(
             "No candidate has two neighbours at a bond's distance, so there is nothing to learn from. "
             "Check the pixel size, or start from an ensemble trained with recipe='realistic'."
         )
-    images, masks = np.empty((n, _PATCH, _PATCH), np.float32), np.empty((n, _PATCH, _PATCH), np.int64)
+    images, masks = np.empty((n, _PATCH, _PATCH), np.float32), np.empty((n, _PATCH, _PATCH), np.int8)
     per_frame = np.bincount(rng.integers(0, len(fine), n), minlength=len(fine))
     done = 0
     for i, count in enumerate(per_frame):
@@ -168,7 +168,7 @@ def _disturb(
     atom = (labels >= 0) & (labels < background)
     carbon = max(float(np.median(flat[atom]) - np.median(flat[labels == background])), 1e-6)
     hills = np.zeros(frame.shape)
-    for _ in range(rng.integers(0, 4)):
+    for _ in range(rng.integers(0, 10)):
         height, radius = np.exp(rng.uniform(0, 2.3)), rng.uniform(2.0, 8.0)
         hills += contamination_map(frame.shape, pixel_size=NET_PIXEL, rng=rng, height=height, radius_A=radius)
     added = noise * rng.uniform() * flat[atom].std() * rng.standard_normal(frame.shape, np.float32)
