@@ -148,8 +148,10 @@ def cut_patches(
         for part in np.array_split(np.arange(count), 4):  # each frame is disturbed in four ways
             if len(part):
                 flat, mask = _disturb(fine[i], labels[i], background, noise, rng)
+                at = mask[tuple(np.round(anchors[i]).astype(int).clip(0, np.array(mask.shape) - 1).T)]
+                visible = anchors[i][(at >= 0) & (at < background)]  # a hill may have drowned some
             for _ in part:
-                rows, cols = _place(mask, anchors[i], rng)
+                rows, cols = _place(mask, visible, rng)
                 images[done], masks[done] = flat[rows, cols], mask[rows, cols]
                 done += 1
     order = rng.permutation(n)
@@ -168,7 +170,8 @@ def _disturb(
     atom = (labels >= 0) & (labels < background)
     carbon = max(float(np.median(flat[atom]) - np.median(flat[labels == background])), 1e-6)
     hills = np.zeros(frame.shape)
-    for _ in range(rng.integers(0, 10)):
+    most = max(4, round(frame.size * NET_PIXEL**2 / 240))  # hills: one for 240 Å², so that atoms are left
+    for _ in range(rng.integers(0, most)):
         height, radius = np.exp(rng.uniform(0, 2.3)), rng.uniform(2.0, 8.0)
         hills += contamination_map(frame.shape, pixel_size=NET_PIXEL, rng=rng, height=height, radius_A=radius)
     added = noise * rng.uniform() * flat[atom].std() * rng.standard_normal(frame.shape, np.float32)

@@ -224,7 +224,8 @@ def multi_class_data(
     """Cut training pairs with elements out of the experiment (line 9): C against impurity.
 
     Elements come from `assign_elements`; an atom it is not nine tenths sure of, and a bright one with fewer
-    than two neighbours, is `UNSURE`. Half of the patches hold an impurity, which would else be too rare.
+    than two neighbours, is `UNSURE`. Half of the patches
+    are cut about an impurity, which would else be too rare.
 
     Parameters
     ----------

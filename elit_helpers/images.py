@@ -288,7 +288,7 @@ def training_set(
         raise ValueError(f'`classes` is {tuple(classes)!r}; the recipes know ("C",) and ("C", "Si").')
     rng = resolve_rng(rng)
     images = np.empty((int(n), size, size), np.float32)
-    labels = np.empty((int(n), size, size), np.int64)
+    labels = np.empty((int(n), size, size), np.int8)
     for i in range(int(n)):
         images[i], labels[i] = _pair(recipe, rng, tuple(classes), size)
     return images, labels

@@ -150,10 +150,10 @@ def test_training_data_are_patches_with_labels_that_repeat_for_a_seed(prediction
     assert images[labels == 0].mean() > images[labels == 1].mean() + 0.5
 
 
-def test_half_of_the_multi_class_patches_hold_an_impurity(prediction, frames):
+def test_many_of_the_multi_class_patches_hold_an_impurity(prediction, frames):
     _, labels = eh.multi_class_data(prediction, frames, n=30, rng=1)
     assert set(np.unique(labels)) <= {UNSURE, 0, 1, 2}
-    assert np.mean((labels == 1).any((1, 2))) > 0.5
+    assert np.mean((labels == 1).any((1, 2))) > 0.3
 
 
 def test_without_an_impurity_the_error_says_so(prediction, sheet):
