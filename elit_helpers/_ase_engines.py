@@ -5,7 +5,6 @@ Only `elit_helpers.simulate` uses this file; the two generators have the signatu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -24,10 +23,7 @@ def calculator(method: str):
         from ase.calculators.lj import LennardJones
 
         return LennardJones()
-    # Read once, when tblite loads OpenMP. On a busy machine, threads that wait actively make a step take
-    # five times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    return require("tblite.ase", METHODS[method], "quantum").TBLite(method=METHODS[method], verbosity=0)
+    return require("tblite.ase", METHODS[method]).TBLite(method=METHODS[method], verbosity=0)
 
 
 def minimise(atoms: Atoms, method: str, *, fmax: float, steps: int, cell: str | None) -> Iterator[Snapshot]:
