@@ -43,13 +43,17 @@ _PUBLIC = {
         "verify_shipped",
     ),
     "samples": (
-        "LATTICES",
+        "MATERIALS",
+        "Material",
         "add_grain_boundary",
         "add_hole",
         "add_stone_wales",
         "add_vacancy",
+        "columns",
         "decorate_edge",
         "graphene_sheet",
+        "material_of",
+        "sheet",
         "substitute",
     ),
     "images": (

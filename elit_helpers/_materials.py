@@ -96,7 +96,7 @@ class Material:
         return float(far[far > 0.1].min())
 
 
-def _hexagonal(a: float) -> tuple[tuple[float, float], tuple[float, float]]:
+def hexagonal(a: float) -> tuple[tuple[float, float], tuple[float, float]]:
     return ((a, 0.0), (a / 2, a * np.sqrt(3) / 2))
 
 
@@ -107,16 +107,16 @@ def _dichalcogenide(metal: str, half: float) -> tuple[tuple[str, float, float, f
 
 MATERIALS: Mapping[str, Material] = MappingProxyType({
     m.name: m for m in (
-        Material("graphene", "one atom thin carbon", _hexagonal(2.46),
+        Material("graphene", "one atom thin carbon", hexagonal(2.46),
                  (("C", 1 / 3, 1 / 3, 0.0), ("C", 2 / 3, 2 / 3, 0.0)),
                  source="graphite, a = 2.461 Å: Baskin & Meyer, Phys. Rev. 100, 544 (1955)"),
-        Material("hBN", "hexagonal boron nitride, one layer", _hexagonal(2.504),
+        Material("hBN", "hexagonal boron nitride, one layer", hexagonal(2.504),
                  (("B", 1 / 3, 1 / 3, 0.0), ("N", 2 / 3, 2 / 3, 0.0)),
                  source="a = 2.504 Å: Paszkowicz et al., Appl. Phys. A 75, 431 (2002)"),
-        Material("MoS2", "2H molybdenum disulphide, one layer: S above S", _hexagonal(3.160),
+        Material("MoS2", "2H molybdenum disulphide, one layer: S above S", hexagonal(3.160),
                  _dichalcogenide("Mo", 1.56),
                  source="a = 3.160 Å: Wakabayashi et al., Phys. Rev. B 12, 659 (1975)"),
-        Material("WS2", "2H tungsten disulphide, one layer: S above S", _hexagonal(3.153),
+        Material("WS2", "2H tungsten disulphide, one layer: S above S", hexagonal(3.153),
                  _dichalcogenide("W", 1.57),
                  source="a = 3.153 Å: Schutte et al., J. Solid State Chem. 70, 207 (1987)"),
         Material("SrTiO3", "a perovskite along [001]: Sr, Ti with O, and O columns, one cell thick",

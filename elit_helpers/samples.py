@@ -1,4 +1,4 @@
-"""The atoms to start from: graphene, and one function for each thing that can be wrong with it.
+"""The atoms to start from: sheets of any two-dimensional material, and one function for each defect.
 
 Every defect returns a new :class:`ase.Atoms` (the input is never changed) and a small dict that says what
 was changed. x lies to the right, y upwards, z out of the sheet.
@@ -6,37 +6,66 @@ was changed. x lies to the right, y upwards, z out of the sheet.
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from ase import Atoms
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from elit_helpers._common import RandomState, check_choice, check_positive, resolve_rng
-
-LATTICES = MappingProxyType({"graphene": {"a": 2.46, "bond": 1.42, "density": 0.3816, "elements": ("C",)}})
-"""Lattice constant [Å], bond length [Å], atoms per Å², and elements of each known material."""
+from elit_helpers._materials import MATERIALS, Material, hexagonal
 
 _REACH = 1.75  # Å: longest C-C distance that counts as a bond
 
 
-def graphene_sheet(
-    size: float | tuple = (30.0, 30.0), *, a: float = 2.46, vacuum: float = 15.0, angle: float = 0.0
-) -> Atoms:
-    """Build flat graphene.
+def material_of(material: str | Material) -> Material:
+    """Look a material up by its name; a :class:`Material` is returned as it is.
 
     Parameters
     ----------
+    material : str or Material
+        A key of :data:`MATERIALS`, or a material of your own.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
+    if isinstance(material, Material):
+        return material
+    if isinstance(material, str) and material in MATERIALS:
+        return MATERIALS[material]
+    raise ValueError(
+        f"`material` is {material!r}; choose one of {', '.join(map(repr, MATERIALS))}, or describe yours: "
+        "Material(name, about, cell, basis)."
+    )
+
+
+def sheet(
+    material: str | Material = "graphene",
+    size: float | tuple = (30.0, 30.0),
+    *,
+    vacuum: float = 15.0,
+    angle: float = 0.0,
+) -> Atoms:
+    """Build one sheet of a material, flat in x and y, its first lattice vector along x.
+
+    Parameters
+    ----------
+    material : str or Material
+        A key of :data:`MATERIALS`, or a material of your own.
     size : float or tuple
-        Two integers count rectangular cells of four atoms (a × √3 a) and give a periodic sheet.
-        A float, or two, is a field of view in x and y [Å], and gives a cut-out with open edges.
-    a : float
-        Lattice constant [Å]; relaxed LCBOP has 2.459, GFN1-xTB 2.458.
+        Two integers count cells and give a periodic sheet: rectangular cells where the lattice has them
+        (a × √3 a for a hexagonal one), else its own. A float, or two, is a field of view in x and y [Å],
+        and gives a cut-out with open edges.
     vacuum : float
         Height of the cell [Å].
     angle : float
-        Rotation of a cut-out [degrees]; a periodic sheet cannot be turned.
+        Rotation of a cut-out, counter-clockwise [degrees]; a periodic sheet cannot be turned.
 
     Returns
     -------
@@ -46,45 +75,156 @@ def graphene_sheet(
     Raises
     ------
     ValueError
-        If a size is not positive, or a periodic sheet is to be turned.
+        If the material is unknown, a size is not positive, the sheet is thicker than its cell, or a periodic
+        sheet is to be turned.
     """
-    check_positive("a", a, unit="Å")
+    material = material_of(material)
     check_positive("vacuum", vacuum, unit="Å")
     pair = (size, size) if np.isscalar(size) else tuple(size)
     if len(pair) != 2:
         raise ValueError(f"`size` is {size!r}; give two integers (cells) or one or two lengths in Å.")
     for value in pair:
         check_positive("size", value)
+    thickness = np.ptp([atom[3] for atom in material.basis])
+    if thickness >= vacuum:
+        raise ValueError(
+            f"`vacuum` is {vacuum:g} Å, but {material.name} is {thickness:g} Å thick; give a higher cell."
+        )
     if all(isinstance(v, int | np.integer) for v in pair):
         if angle:
             raise ValueError(
                 f"`angle` is {angle!r} for a periodic sheet; give `size` in Å for a turned cut-out."
             )
-        return _periodic(int(pair[0]), int(pair[1]), a, vacuum)
-    return _cut_out(np.array(pair, float), a, vacuum, np.radians(angle))
+        return _periodic(material, int(pair[0]), int(pair[1]), vacuum)
+    return _cut_out(material, np.array(pair, float), vacuum, np.radians(angle))
 
 
-def _periodic(nx, ny, a, vacuum):
-    """Rectangular cells of four atoms, repeated."""
-    wide, high = a, a * np.sqrt(3)
-    basis = np.array([[0.25, 1 / 12], [0.75, 3 / 12], [0.75, 7 / 12], [0.25, 9 / 12]]) * [wide, high]
-    cells = np.array([[i * wide, j * high] for j in range(ny) for i in range(nx)])
-    xy = (cells[:, None] + basis[None]).reshape(-1, 2)
-    xyz = np.column_stack([xy, np.full(len(xy), vacuum / 2)])
-    return Atoms(f"C{len(xyz)}", positions=xyz, cell=[nx * wide, ny * high, vacuum], pbc=(True, True, False))
+def graphene_sheet(
+    size: float | tuple = (30.0, 30.0), *, a: float = 2.46, vacuum: float = 15.0, angle: float = 0.0
+) -> Atoms:
+    """Build flat graphene: the short form of :func:`sheet`.
+
+    Parameters
+    ----------
+    size, vacuum, angle
+        As for :func:`sheet`.
+    a : float
+        Lattice constant [Å]; relaxed LCBOP has 2.459, GFN1-xTB 2.458.
+
+    Returns
+    -------
+    ase.Atoms
+    """
+    check_positive("a", a, unit="Å")
+    return sheet(replace(MATERIALS["graphene"], cell=hexagonal(a)), size, vacuum=vacuum, angle=angle)
 
 
-def _cut_out(size, a, vacuum, angle):
-    """A rectangle cut from an endless turned lattice, centred on a hexagon."""
-    n = int(np.hypot(*size) / a) + 3
+def _frame_of(material):
+    """Lattice vectors turned until the first lies along x, and the basis: x, y, z [Å] and elements."""
+    (ax, ay), (bx, by) = material.cell
+    length = np.hypot(ax, ay)
+    cell = np.array([[length, 0.0], [(ax * bx + ay * by) / length, (ax * by - ay * bx) / length]])
+    xy = np.array([atom[1:3] for atom in material.basis], float) @ cell
+    z = np.array([atom[3] for atom in material.basis], float)
+    return cell, np.column_stack([xy, z - (z.min() + z.max()) / 2]), [atom[0] for atom in material.basis]
+
+
+def _periodic(material, nx, ny, vacuum):
+    """Rectangular cells, repeated; the lattice's own cell where no small rectangle repeats."""
+    cell, basis, elements = _frame_of(material)
+    box, shifts = cell, np.zeros((1, 2))
+    for n in range(1, 7):
+        along = n * cell[1] - round(n * cell[1, 0] / cell[0, 0]) * cell[0]
+        if abs(along[0]) < 1e-6 * cell[0, 0]:
+            box, shifts = np.array([cell[0], [0.0, abs(along[1])]]), np.arange(n)[:, None] * cell[1]
+            break
+    xyz = (np.pad(shifts, ((0, 0), (0, 1)))[:, None] + basis).reshape(-1, 3)
+    symbols = elements * len(shifts)
+    uv = xyz[:, :2] @ np.linalg.inv(box)
+    # The first atom goes half of the narrowest spacing away from the border: no atom lies on it.
+    for k in range(2):
+        levels = np.unique(np.round((uv[:, k] - uv[0, k]) % 1, 9) % 1)
+        uv[:, k] += np.diff(levels, append=1.0).min() / 2 - uv[0, k]
+    uv = np.round(uv, 12) % 1
+    order = np.lexsort((xyz[:, 2], np.round(uv[:, 0], 9), np.round(uv[:, 1], 9)))
+    cells = np.array([(i, j) for j in range(ny) for i in range(nx)])
+    xy = ((cells[:, None] + uv[order]) @ box).reshape(-1, 2)
+    xyz = np.column_stack([xy, np.tile(xyz[order, 2], len(cells)) + vacuum / 2])
+    box = np.array([[*(nx * box[0]), 0.0], [*(ny * box[1]), 0.0], [0.0, 0.0, vacuum]])
+    return Atoms([symbols[k] for k in order] * len(cells), xyz, cell=box, pbc=(True, True, False))
+
+
+def _cut_out(material, size, vacuum, angle):
+    """A rectangle cut from an endless turned lattice, whose origin (in graphene a hexagon) is its centre."""
+    cell, basis, elements = _frame_of(material)
+    n = int(np.hypot(*size) / 2 * np.linalg.norm(cell, axis=1).max() / material.area) + 3
     i, j = (k.ravel() for k in np.mgrid[-n : n + 1, -n : n + 1])
-    cells = np.column_stack([a * (i + j / 2), a * np.sqrt(0.75) * j])
-    xy = np.concatenate([cells + [a / 2, a / np.sqrt(12)], cells + [a, a / np.sqrt(3)]])
+    cells = i[:, None] * cell[0] + j[:, None] * cell[1]
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    xy = xy @ turn + size / 2
-    xy = xy[((xy >= 0) & (xy < size)).all(1)]
-    xyz = np.column_stack([xy, np.full(len(xy), vacuum / 2)])
-    return Atoms(f"C{len(xyz)}", positions=xyz, cell=[*size, vacuum], pbc=False)
+    xy = (basis[:, None, :2] + cells).reshape(-1, 2) @ turn + size / 2
+    inside = ((xy > -1e-9) & (xy < size - 1e-9)).all(1)  # rounding shall not decide about a border's atoms
+    xy = np.maximum(xy, 0)
+    xyz = np.column_stack([xy, np.repeat(basis[:, 2], len(cells)) + vacuum / 2])[inside]
+    return Atoms(np.repeat(elements, len(cells))[inside], xyz, cell=[*size, vacuum], pbc=False)
+
+
+def columns(atoms: Atoms, *, tolerance_A: float = 0.3) -> pd.DataFrame:
+    """Merge the atoms that a beam along z sees above each other: what can be found in an image.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    tolerance_A : float
+        How far apart two atoms of a column may look [Å].
+
+    Returns
+    -------
+    DataFrame
+        One row a column, in the order of their first atoms: ``x_A``, ``y_A`` (mean), ``element`` (the
+        heaviest), ``n_atoms``, ``elements`` (all, heaviest first, such as ``("Ti", "O")``).
+    """
+    check_positive("tolerance_A", tolerance_A, unit="Å")
+    table = {"x_A": [], "y_A": [], "element": [], "n_atoms": [], "elements": []}
+    if len(atoms):
+        label = _stacks(atoms, tolerance_A)
+        first = np.unique(label, return_index=True)[1]
+        size = np.bincount(label)
+        # Means are taken from the first atom on, so that a column across a periodic border stays whole.
+        offset = atoms.positions[:, :2] - atoms.positions[first[label], :2]
+        offset = _shortest(atoms, offset)
+        mean = [np.bincount(label, offset[:, k]) / size + atoms.positions[first, k] for k in range(2)]
+        order = np.lexsort((-atoms.numbers, label))
+        symbols = np.array(atoms.get_chemical_symbols())[order]
+        stacks = [tuple(part.tolist()) for part in np.split(symbols, np.cumsum(size)[:-1])]
+        element = [stack[0] for stack in stacks]
+        table = dict(zip(table, (*mean, element, size, stacks), strict=True))
+        order = np.argsort(first, kind="stable")
+        return pd.DataFrame(table).iloc[order].reset_index(drop=True)
+    return pd.DataFrame(table)
+
+
+def _shortest(atoms, xy):
+    """Vectors in the plane [Å], each brought to its shortest periodic image."""
+    box = atoms.cell.array[:2, :2]
+    if not atoms.pbc[:2].any() or abs(np.linalg.det(box)) < 1e-9:
+        return xy
+    return xy - np.round(xy @ np.linalg.inv(box)) * atoms.pbc[:2] @ box
+
+
+def _stacks(atoms, tolerance):
+    """For each atom the number of its column: atoms within `tolerance` [Å] in x and y, linked into chains."""
+    xy, home = atoms.positions[:, :2], np.arange(len(atoms))
+    around = [
+        (i, j) for i in (0, 1, -1) for j in (0, 1, -1) if (atoms.pbc[0] or not i) and (atoms.pbc[1] or not j)
+    ]
+    if len(around) > 1:  # with a copy across each periodic border
+        box = atoms.cell.array[:2, :2]
+        xy = atoms.get_positions(wrap=True)[:, :2]
+        xy = np.concatenate([xy + np.array(step) @ box for step in around])
+        home = np.tile(home, len(around))
+    i, j = home[cKDTree(xy).query_pairs(tolerance, output_type="ndarray")].T
+    graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms),) * 2)
+    return connected_components(graph, directed=False)[1]
 
 
 def nearest(atoms: Atoms, point) -> int:
@@ -260,7 +400,7 @@ def add_grain_boundary(atoms: Atoms, *, angle: float, position: float = 0.5) -> 
         )
     width, height, depth = atoms.cell.lengths()
     seam = position * width
-    right = _cut_out(np.array([width, height]), LATTICES["graphene"]["a"], depth, np.radians(angle))
+    right = _cut_out(MATERIALS["graphene"], np.array([width, height]), depth, np.radians(angle))
     left, right = atoms[atoms.positions[:, 0] < seam], right[right.positions[:, 0] >= seam]
     out = left + right
     pairs = cKDTree(out.positions).query_pairs(1.1, output_type="ndarray")

@@ -21,7 +21,7 @@ def test_a_periodic_sheet_has_three_bonds_everywhere():
 def test_a_cut_out_has_graphenes_density_at_any_angle():
     for angle in (0.0, 17.0):
         sheet = samples.graphene_sheet((40.0, 30.0), angle=angle)
-        assert len(sheet) / 1200 == pytest.approx(samples.LATTICES["graphene"]["density"], rel=0.02)
+        assert len(sheet) / 1200 == pytest.approx(samples.MATERIALS["graphene"].density, rel=0.02)
         assert (sheet.positions[:, :2] >= 0).all()
         assert (sheet.positions[:, :2] <= [40, 30]).all()
 
