@@ -1,0 +1,83 @@
+"""What a network is asked for: the pixel size it works at, and discs around the atoms as labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from elit_helpers._common import check_pixel_size, check_positive
+from elit_helpers._optics import to_pixels
+
+NET_PIXEL = 0.15
+"""Pixel size of everything a network sees [Å/px]."""
+DISC_A = 0.42
+"""Radius of an atom's disc in a mask [Å]: discs of neighbours 1.42 Å apart stay apart."""
+
+
+def element_mask(
+    positions: np.ndarray,
+    elements: Sequence[str],
+    *,
+    classes: Sequence[str],
+    shape: tuple[int, int],
+    pixel_size: float,
+    radius_A: float = DISC_A,
+) -> np.ndarray:
+    """Label every pixel with the class of the atom whose disc it lies in.
+
+    Parameters
+    ----------
+    positions : array-like, shape (M, 2) or (M, 3)
+        x, y [Å], y upwards, with fractions of a pixel kept.
+    elements : sequence of str, length M
+    classes : sequence of str
+        Element of each channel. With one class every atom is channel 0, whatever its element.
+    shape : tuple of int
+        [px].
+    pixel_size : float
+        [Å/px].
+    radius_A : float
+        [Å]; where discs overlap the nearer atom wins.
+
+    Returns
+    -------
+    ndarray of int, shape `shape`
+        0 … len(classes) − 1 for the classes, len(classes) for the background.
+
+    Raises
+    ------
+    ValueError
+        If an element is not among several `classes`.
+    """
+    check_pixel_size(pixel_size)
+    check_positive("radius_A", radius_A)
+    channel = np.zeros(len(elements), int)
+    if len(classes) > 1:
+        missing = sorted(set(elements) - set(classes))
+        if missing:
+            raise ValueError(
+                f"`classes` is {tuple(classes)!r} and lacks {', '.join(missing)}; "
+                "add it, or leave those atoms out."
+            )
+        channel = np.array([list(classes).index(e) for e in elements], int)
+    if len(channel) == 0:
+        return np.full(shape, len(classes), np.int64)
+    row_col = to_pixels(positions, pixel_size=pixel_size, height=shape[0])
+    return discs(row_col, channel, len(classes), shape, radius_A / pixel_size)
+
+
+def discs(row_col, channel, background, shape, radius):
+    """Write discs into a label image, far pixels first, so that the nearest atom has the last word."""
+    labels = np.full(shape, background, np.int64)
+    reach = int(np.ceil(radius)) + 1
+    window = np.arange(-reach, reach + 1)
+    base = np.round(row_col).astype(int)
+    rows = base[:, :1, None] + window[None, :, None] + 0 * window[None, None, :]
+    cols = base[:, 1:, None] + window[None, None, :] + 0 * window[None, :, None]
+    far = (rows - row_col[:, :1, None]) ** 2 + (cols - row_col[:, 1:, None]) ** 2
+    inside = (far < radius**2) & (rows >= 0) & (rows < shape[0]) & (cols >= 0) & (cols < shape[1])
+    order = np.argsort(-far[inside])
+    value = np.broadcast_to(channel[:, None, None], far.shape)[inside]
+    labels[rows[inside][order], cols[inside][order]] = value[order]
+    return labels
