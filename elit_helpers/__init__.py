@@ -62,6 +62,7 @@ _PUBLIC = {
         "sheet",
         "substitute",
     ),
+    "_kernels": ("Kernel", "kernel_card", "load_kernel"),
     "images": (
         "BRIGHTNESS",
         "NET_PIXEL",
