@@ -27,6 +27,8 @@ def _check_element(name, element):
 
 def _choose(atoms, index, rng, element=None):
     """The given atom, or a random one (of an element)."""
+    if not len(atoms):
+        raise ValueError("`atoms` is empty; start from sheet('graphene', (30.0, 30.0)), for example.")
     symbols = np.array(atoms.get_chemical_symbols())
     if index is None:
         if element is None:
@@ -326,7 +328,9 @@ def add_adatom(
     check_choice("site", site, ("hollow", "bridge", "top"))
     rng = resolve_rng(rng)
     if point is None:
-        point = atoms.positions[_choose(atoms, None, rng), :2] + rng.normal(0, 0.5, 2)
+        point = atoms.positions[_choose(atoms, None, rng), :2] + rng.normal(
+            0, 0.5, 2
+        )  # in any ring around it
     point = np.asarray(point, float)[:2]
     around, numbers = _surroundings(atoms, point)
     sites = _sites(around[:, :2], site)

@@ -140,6 +140,8 @@ def cut_edge(
     towards = np.asarray(towards, float)[:2]
     if not np.hypot(*towards) > 0:
         raise ValueError(f"`towards` is {tuple(towards.tolist())}; give a direction (x, y), such as (1, 0).")
+    if not len(atoms):
+        raise ValueError("`atoms` is empty; start from graphene_sheet((30.0, 30.0)), for example.")
     xy = atoms.positions[:, :2]
     point = (xy.min(0) + xy.max(0)) / 2 if point is None else np.asarray(point, float)[:2]
     angles = np.radians(_edge_angles(atoms, direction))
@@ -333,7 +335,7 @@ def add_contamination(
             f"A patch of `radius_A` {radius_A:g} Å and `thickness_A` {thickness_A:g} Å holds no atom; "
             "make it larger."
         )
-    film.positions += [*(center - wide), atoms.positions[:, 2].max() + 3.0]
+    film.positions += [*(center - wide), atoms.positions[:, 2].max(initial=0.0) + 3.0]
     out = atoms.copy()
     out.extend(film)
     indices = list(range(len(atoms), len(out)))

@@ -366,3 +366,19 @@ def test_neighbours_are_found_at_the_bonds_of_each_material():
     for name, bonds in (("graphene", 3), ("hBN", 3), ("MoS2", 6), ("WS2", 6)):
         sheet = samples.sheet(name, (5, 4))
         assert len(samples.neighbours(sheet, 0)) == bonds
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        samples.add_vacancy,
+        samples.add_divacancy,
+        samples.add_stone_wales,
+        samples.substitute,
+        samples.add_adatom,
+        samples.cut_edge,
+    ],
+)
+def test_an_empty_structure_is_refused(defect):
+    with pytest.raises(ValueError, match="is empty"):
+        defect(Atoms())
