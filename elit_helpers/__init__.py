@@ -81,6 +81,7 @@ _PUBLIC = {
         "resample_positions",
         "simulate_frame",
         "to_angstrom",
+        "to_counts",
         "to_pixels",
         "training_set",
         "weights_of",

@@ -6,16 +6,13 @@ whatever the detector's gain. Shared by :mod:`elit_helpers.images` and the recip
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-from elit_helpers._common import check_frames, check_pixel_size, check_positive, resolve_rng
-
-#: Brightness of one atom's spot relative to carbon; multislice gives 4.5 for Si, real frames 2 to 4.
-BRIGHTNESS = {"H": 0.05, "B": 0.69, "C": 1.0, "N": 1.37, "O": 1.7, "Si": 3.0}
+from elit_helpers._common import check_pixel_size, check_positive, resolve_rng
+from elit_helpers._contamination import contamination_map
+from elit_helpers._imaging import check_known
+from elit_helpers._scan import at_columns, beam_columns, jitter_rows, recorded_columns, smooth_noise
+from elit_helpers._spots import add_spots
 
 
 def to_pixels(positions_A, *, pixel_size, height):
@@ -35,7 +32,9 @@ def to_pixels(positions_A, *, pixel_size, height):
     ndarray, shape (M, 2)
         row, column [px], with fractions.
     """
-    xy = np.asarray(positions_A, float).reshape(-1, np.shape(positions_A)[-1])
+    check_pixel_size(pixel_size)
+    xy = np.asarray(positions_A, float)
+    xy = xy.reshape(-1, xy.shape[-1]) if xy.size else np.zeros((0, 2))
     return np.column_stack([height - 1 - xy[:, 1] / pixel_size, xy[:, 0] / pixel_size])
 
 
@@ -56,128 +55,9 @@ def to_angstrom(row_col, *, pixel_size, height):
     ndarray, shape (M, 2)
         x, y [Å].
     """
+    check_pixel_size(pixel_size)
     rc = np.asarray(row_col, float).reshape(-1, 2)
     return np.column_stack([rc[:, 1] * pixel_size, (height - 1 - rc[:, 0]) * pixel_size])
-
-
-@dataclass(frozen=True)
-class Imaging:
-    """How a microscope turns atoms into an image.
-
-    Parameters
-    ----------
-    pixel_size : float
-        [Å/px].
-    shape : tuple of int
-        Rows, columns [px].
-    spot_sigma_A : float
-        Gaussian width of a spot [Å]: probe, source size and Debye-Waller motion together.
-    tail_weight, tail_ratio : float
-        Height and width of the spot's wide tail, relative to its core.
-    pedestal : float
-        Constant intensity under the atoms [carbon peaks].
-    background : float
-        RMS of a slow background, some 10 Å long [carbon peaks].
-    dose : float
-        Counts per Å² and carbon peak; ``inf`` means no shot noise.
-    noise, noise_blur_px : float
-        RMS of the readout noise [carbon peaks] and its correlation length [px].
-    jitter_A : float
-        RMS shift of a scan line [Å].
-    drift_A : tuple of float
-        How far the sample moves in x and y during the frame [Å].
-    contamination : float
-        Height of one patch of contamination at a random place [carbon peaks]; 0 for none.
-    brightness : mapping
-        Spot peak of each element relative to carbon.
-    """
-
-    pixel_size: float = 0.1
-    shape: tuple[int, int] = (256, 256)
-    spot_sigma_A: float = 0.42
-    tail_weight: float = 0.08
-    tail_ratio: float = 2.2
-    pedestal: float = 1.0
-    background: float = 0.0
-    dose: float = np.inf
-    noise: float = 0.0
-    noise_blur_px: float = 0.0
-    jitter_A: float = 0.0
-    drift_A: tuple[float, float] = (0.0, 0.0)
-    contamination: float = 0.0
-    brightness: Mapping[str, float] = field(default_factory=lambda: dict(BRIGHTNESS))
-
-    def __post_init__(self):
-        check_pixel_size(self.pixel_size)
-        check_positive("spot_sigma_A", self.spot_sigma_A)
-        if self.dose != np.inf:
-            check_positive("dose", self.dose)
-        if len(self.shape) != 2 or min(self.shape) < 1:
-            raise ValueError(
-                f"shape must be two positive numbers of pixels (rows, columns), got {self.shape!r}."
-            )
-        for name in ("tail_weight", "background", "noise", "noise_blur_px", "jitter_A", "contamination"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be zero or positive, got {getattr(self, name)!r}.")
-
-    @property
-    def counts_per_peak(self):
-        """Counts that one pixel at a carbon peak receives."""
-        return self.dose * self.pixel_size**2
-
-
-def weights_of(elements, brightness=None):
-    """Spot heights for a sequence of element symbols.
-
-    Parameters
-    ----------
-    elements : sequence of str
-        Element symbols, length M.
-    brightness : mapping, optional
-        Element to height; :data:`BRIGHTNESS` if not given.
-
-    Returns
-    -------
-    ndarray, shape (M,)
-
-    Raises
-    ------
-    ValueError
-        For an element without a brightness.
-    """
-    brightness = BRIGHTNESS if brightness is None else brightness
-    unknown = sorted(set(elements) - set(brightness))
-    if unknown:
-        raise ValueError(
-            f"No brightness is known for element {', '.join(unknown)}; known are {', '.join(brightness)}. "
-            "Pass Imaging(brightness={...}) with a value for each element."
-        )
-    return np.array([brightness[e] for e in elements], float)
-
-
-def add_spots(row_col, weights, sigma_px, shape):
-    """Sum Gaussian spots at sub-pixel places onto an empty grid.
-
-    A Gaussian is a product of a row and a column profile, so that all spots together are one matrix
-    product; this is what makes a thousand atoms cheap.
-
-    Parameters
-    ----------
-    row_col : ndarray, shape (M, 2)
-        [px].
-    weights : ndarray, shape (M,)
-        Peak heights.
-    sigma_px : float
-        [px].
-    shape : tuple of int
-
-    Returns
-    -------
-    ndarray of float, shape `shape`
-    """
-    rows = np.exp(-((np.arange(shape[0])[None] - row_col[:, :1]) ** 2) / (2 * sigma_px**2))
-    cols = np.exp(-((np.arange(shape[1])[None] - row_col[:, 1:]) ** 2) / (2 * sigma_px**2))
-    return (rows * np.asarray(weights)[:, None]).T @ cols
 
 
 def render(positions, weights, *, imaging):
@@ -186,30 +66,73 @@ def render(positions, weights, *, imaging):
     Parameters
     ----------
     positions : array-like, shape (M, 2) or (M, 3)
-        x, y [Å], y upwards.
-    weights : array-like, shape (M,)
-        Peak of each spot [carbon peaks].
+        x, y [Å], y upwards. What lies outside the field is seen by the tails that reach into it.
+    weights : sequence of str or array-like of float, length M
+        Elements, drawn with the spots of ``imaging.spot``; or heights of carbon's spot [carbon peaks].
     imaging : Imaging
-        Uses its pixel size, shape, spot width, tail and drift.
+        Uses its pixel size, shape, spot, drift and flyback.
 
     Returns
     -------
     ndarray of float, shape (H, W)
         [carbon peaks], without pedestal or background.
+
+    Raises
+    ------
+    ValueError
+        If a position is not finite, an element unknown, or the two lengths differ.
     """
-    positions = np.asarray(positions, float)
-    if positions.size == 0:
-        return np.zeros(imaging.shape)
-    row_col = scan_positions(positions, imaging=imaging)
-    sigma = imaging.spot_sigma_A / imaging.pixel_size
-    image = add_spots(row_col, weights, sigma, imaging.shape)
-    if imaging.tail_weight > 0:
-        image += imaging.tail_weight * add_spots(row_col, weights, sigma * imaging.tail_ratio, imaging.shape)
+    row_col = _drifted(positions, imaging)
+    heights = _heights(weights, imaging.spot)
+    if len(heights) != len(row_col):
+        raise ValueError(
+            f"`positions` has {len(row_col)} atoms and `weights` {len(heights)}; give one for each."
+        )
+    columns = beam_columns(imaging.shape[1], **_lag(imaging))
+    image = np.zeros(imaging.shape)
+    for sigma, height in zip(imaging.spot.sigmas_A, heights.T, strict=True):
+        image += add_spots(row_col, height, sigma / imaging.pixel_size, imaging.shape, columns=columns)
     return image
 
 
+def _heights(weights, spot):
+    """Heights of each atom's Gaussians, shape (M, K), from elements or from factors of carbon's."""
+    if not len(weights):
+        return np.zeros((0, len(spot.sigmas_A)))
+    if isinstance(weights[0], str):
+        check_known(weights, spot.heights)
+        rows = {e: np.array(spot.heights[e]) for e in set(weights)}
+        return np.array([rows[e] for e in weights])
+    factors = np.asarray(weights, float).reshape(-1, 1)
+    if not np.isfinite(factors).all():
+        raise ValueError(
+            f"`weights` holds {np.count_nonzero(~np.isfinite(factors))} values that are not finite."
+        )
+    return factors * np.array(spot.heights["C"])
+
+
+def _lag(imaging):
+    return {"lag_px": imaging.flyback_A / imaging.pixel_size, "settle_px": imaging.flyback_px}
+
+
+def _drifted(positions, imaging):
+    """Row and column of each atom at the time when it is scanned, by a beam that does not lag."""
+    height = imaging.shape[0]
+    row_col = to_pixels(positions, pixel_size=imaging.pixel_size, height=height)
+    bad = ~np.isfinite(row_col).all(1)
+    if bad.any():
+        raise ValueError(
+            f"`positions` holds {bad.sum()} atoms without a finite place, the first of them number "
+            f"{np.argmax(bad)}. Leave them out."
+        )
+    time = row_col[:, 0] / height
+    row_col[:, 0] -= time * imaging.drift_A[1] / imaging.pixel_size
+    row_col[:, 1] += time * imaging.drift_A[0] / imaging.pixel_size
+    return row_col
+
+
 def scan_positions(positions, *, imaging):
-    """Where the scan finds each atom: the sample drifts while the rows are written one after another.
+    """Where the scan finds each atom: the sample drifts while the rows are written, the beam lags behind.
 
     Parameters
     ----------
@@ -222,94 +145,9 @@ def scan_positions(positions, *, imaging):
     ndarray, shape (M, 2)
         row, column [px] in the image.
     """
-    height = imaging.shape[0]
-    row_col = to_pixels(positions, pixel_size=imaging.pixel_size, height=height)
-    time = row_col[:, 0] / height
-    row_col[:, 0] -= time * imaging.drift_A[1] / imaging.pixel_size
-    row_col[:, 1] += time * imaging.drift_A[0] / imaging.pixel_size
+    row_col = _drifted(positions, imaging)
+    row_col[:, 1] = recorded_columns(row_col[:, 1], **_lag(imaging))
     return row_col
-
-
-def jitter_rows(image, shifts_px):
-    """Shift every row of an image sideways by a fraction of a pixel.
-
-    Parameters
-    ----------
-    image : ndarray, shape (H, W)
-    shifts_px : array-like, shape (H,)
-        [px], to the right.
-
-    Returns
-    -------
-    ndarray of float, shape (H, W)
-    """
-    pad = 8  # the Fourier shift is periodic: without a margin the left edge would appear at the right
-    wide = np.pad(np.asarray(image, float), ((0, 0), (pad, pad)), mode="reflect")
-    phase = np.exp(-2j * np.pi * np.fft.rfftfreq(wide.shape[1])[None] * np.asarray(shifts_px)[:, None])
-    return np.fft.irfft(np.fft.rfft(wide, axis=1) * phase, n=wide.shape[1], axis=1)[:, pad:-pad]
-
-
-def smooth_noise(shape, sigma_px, rng):
-    """Gaussian noise with a correlation length, scaled to RMS 1.
-
-    Long lengths are drawn on a coarse grid and stretched: the same field for a fraction of the time.
-    """
-    if sigma_px <= 0.05:
-        return rng.standard_normal(shape)
-    step = max(1, int(sigma_px / 3))
-    if step == 1:
-        noise = gaussian_filter(rng.standard_normal(shape), sigma_px, truncate=3, mode="wrap")
-    else:
-        coarse = tuple(s // step + 4 for s in shape)
-        small = gaussian_filter(rng.standard_normal(coarse), sigma_px / step, truncate=3, mode="wrap")
-        noise = _stretch(small, shape, step)
-    return noise / (noise.std() + 1e-12)
-
-
-def _stretch(small, shape, step):
-    """Linear interpolation from a grid `step` times as coarse."""
-    out = small
-    for axis, length in enumerate(shape):
-        at = np.arange(length) / step
-        low = at.astype(int)
-        part = (at - low)[:, None] if axis == 0 else (at - low)[None]
-        out = np.take(out, low, axis) * (1 - part) + np.take(out, low + 1, axis) * part
-    return out
-
-
-def contamination_map(shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, center=None):
-    """A patch of hydrocarbon: a bright hill with a ragged edge, grainy on the scale of atoms.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        [px].
-    pixel_size : float
-        [Å/px].
-    rng : int, Generator or None
-    height : float
-        Typical brightness in its middle [carbon peaks].
-    radius_A : float
-        [Å].
-    center : tuple of float, optional
-        row, column [px]; a random place if not given.
-
-    Returns
-    -------
-    ndarray of float, shape `shape`
-        Intensity to add, never negative [carbon peaks].
-    """
-    rng = resolve_rng(rng)
-    center = rng.uniform(-0.1, 1.1, 2) * shape if center is None else center
-    rows, cols = np.arange(shape[0])[:, None] - center[0], np.arange(shape[1])[None] - center[1]
-    ragged = 1 + 0.25 * smooth_noise(shape, 2.5 / pixel_size, rng)
-    distance = np.hypot(rows, cols) * pixel_size / (radius_A * np.clip(ragged, 0.3, None))
-    envelope = 1 / (1 + np.exp(np.clip((distance - 1) / 0.18, -30, 30)))
-    # projected amorphous carbon: as fine as atoms, but in no order, and hills of several Å on top
-    grain = 0.30 * smooth_noise(shape, 0.5 / pixel_size, rng) + 0.25 * smooth_noise(
-        shape, 1.6 / pixel_size, rng
-    )
-    return np.clip(height * envelope * (1 + grain), 0, None)
 
 
 def simulate_frame(atoms, imaging, rng=None, *, overlay=None):
@@ -318,7 +156,8 @@ def simulate_frame(atoms, imaging, rng=None, *, overlay=None):
     Parameters
     ----------
     atoms : ase.Atoms
-        x to the right, y upwards, z out of the sheet (not used); only what lies in the field is seen.
+        x to the right, y upwards, z out of the sheet (not used); only what lies in the field is seen. With no
+        atoms at all it is an empty field: pedestal, background and noise.
     imaging : Imaging
     rng : int, Generator or None
     overlay : ndarray, shape (H, W), optional
@@ -327,21 +166,16 @@ def simulate_frame(atoms, imaging, rng=None, *, overlay=None):
     Returns
     -------
     ndarray of float32, shape (H, W)
-        [carbon peaks]; times ``imaging.counts_per_peak`` it is counts.
+        [carbon peaks]; times ``imaging.counts_per_peak`` it is counts, see :func:`to_counts`.
     """
     rng = resolve_rng(rng)
-    weights = weights_of(atoms.get_chemical_symbols(), imaging.brightness)
-    image = imaging.pedestal + render(atoms.positions[:, :2], weights, imaging=imaging)
     px = imaging.pixel_size
-    if imaging.background > 0:
-        image = image + imaging.background * smooth_noise(imaging.shape, 10.0 / px, rng)
-    if imaging.contamination > 0:
-        radius = 0.25 * min(imaging.shape) * px
-        image = image + contamination_map(
-            imaging.shape, pixel_size=px, rng=rng, height=imaging.contamination, radius_A=radius
-        )
-    if overlay is not None:
-        image = image + overlay
+    image = imaging.pedestal + render(atoms.positions[:, :2], atoms.get_chemical_symbols(), imaging=imaging)
+    texture = _texture(imaging, overlay, rng)
+    if texture is not None:
+        if imaging.flyback_A > 0:
+            texture = at_columns(texture, beam_columns(imaging.shape[1], **_lag(imaging)))
+        image += texture
     if imaging.jitter_A > 0:
         image = jitter_rows(image, rng.normal(0, imaging.jitter_A / px, imaging.shape[0]))
     if np.isfinite(imaging.dose):
@@ -351,35 +185,64 @@ def simulate_frame(atoms, imaging, rng=None, *, overlay=None):
     return image.astype(np.float32)
 
 
-def normalise(images, *, pixel_size, width_A=1.8):
-    """Subtract the local mean and divide by the local RMS, frame by frame.
+def _texture(imaging, overlay, rng):
+    """All intensity that belongs to no atom of the structure and is not the same everywhere; None if none."""
+    parts = []
+    if imaging.background > 0:
+        parts.append(imaging.background * smooth_noise(imaging.shape, 10.0 / imaging.pixel_size, rng))
+    if imaging.contamination > 0:
+        radius = 0.25 * min(imaging.shape) * imaging.pixel_size
+        parts.append(
+            contamination_map(
+                imaging.shape,
+                pixel_size=imaging.pixel_size,
+                rng=rng,
+                height=imaging.contamination,
+                radius_A=radius,
+            )
+        )
+    if overlay is not None:
+        if np.shape(overlay) != tuple(imaging.shape) or not np.isfinite(overlay).all():
+            raise ValueError(
+                f"`overlay` has shape {np.shape(overlay)}; it must be finite numbers in the shape of the "
+                f"frame, {tuple(imaging.shape)}."
+            )
+        parts.append(overlay)
+    return sum(parts[1:], parts[0]) if parts else None
 
-    A patch of contamination ten times as bright as an atom would otherwise set the scale of the whole
-    frame, and a network would see nothing else. Two Gaussian windows, a little wider than a bond, keep
-    the atoms and lose the hill they stand on.
+
+def to_counts(frame, imaging, *, gain=1.0, offset=0.0):
+    """The whole numbers that a microscope's file would hold.
 
     Parameters
     ----------
-    images : ndarray, shape (H, W) or (N, H, W)
-    pixel_size : float
-        [Å/px].
-    width_A : float
-        Standard deviation of the Gaussian window [Å].
+    frame : ndarray, shape (H, W) or (N, H, W)
+        From :func:`simulate_frame` [carbon peaks].
+    imaging : Imaging
+        Its dose and pixel size tell the counts of a carbon peak.
+    gain : float
+        Numbers in the file for each count.
+    offset : float
+        Number in the file where nothing is detected; with readout noise it keeps what is below zero.
 
     Returns
     -------
-    ndarray of float32, shape (N, H, W)
-        Mean about 0 and RMS about 1 everywhere.
+    ndarray of uint16, of the shape of `frame`
+
+    Raises
+    ------
+    ValueError
+        If the dose is infinite, or a number is not finite, below zero or above 65,535.
     """
-    frames = check_frames(images, "images")
-    check_pixel_size(pixel_size)
-    check_positive("width_A", width_A)
-    return np.stack([normalise_frame(f, width_A / pixel_size) for f in frames]).astype(np.float32)
-
-
-def normalise_frame(frame, width_px):
-    """One frame of :func:`normalise`, unchecked: what the training recipes call thousands of times."""
-    frame = np.asarray(frame, np.float32)
-    flat = frame - gaussian_filter(frame, width_px, truncate=3)
-    rms = np.sqrt(gaussian_filter(flat * flat, width_px, truncate=3))
-    return flat / (rms + 1e-6 * (np.abs(flat).max() + 1e-30))
+    if not np.isfinite(imaging.dose):
+        raise ValueError("`imaging` has an infinite dose: it counts nothing. Give Imaging a finite dose.")
+    numbers = np.round(
+        np.asarray(frame, float) * imaging.counts_per_peak * check_positive("gain", gain) + offset
+    )
+    least, most = (numbers.min(), numbers.max()) if numbers.size else (0, 0)
+    if not (least >= 0 and most <= np.iinfo(np.uint16).max):
+        raise ValueError(
+            f"`frame` would be numbers from {least:g} to {most:g}; 16 bits hold 0 to 65535. Pass a smaller "
+            "`gain` or dose for what is above, a larger `offset` for what is below zero."
+        )
+    return numbers.astype(np.uint16)

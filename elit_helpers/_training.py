@@ -9,9 +9,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from elit_helpers._common import RandomState, check_choice, check_positive, resolve_rng
+from elit_helpers._contamination import contamination_map
 from elit_helpers._flakes import random_flake
 from elit_helpers._masks import DISC_A, NET_PIXEL, discs
-from elit_helpers._optics import add_spots, contamination_map, jitter_rows, normalise_frame, smooth_noise
+from elit_helpers._normalise import normalise_frame
+from elit_helpers._scan import jitter_rows, smooth_noise
+from elit_helpers._spots import add_spots
 
 _MARGIN = 10  # px simulated around a patch, so that its borders are normalised as the middle of a frame is
 

@@ -18,22 +18,13 @@ from elit_helpers._common import (
     check_pixel_size,
     resolve_rng,
 )
+from elit_helpers._contamination import contamination_map
+from elit_helpers._imaging import BRIGHTNESS, Imaging, weights_of
 from elit_helpers._masks import DISC_A, NET_PIXEL, element_mask
-from elit_helpers._optics import (
-    BRIGHTNESS,
-    Imaging,
-    add_spots,
-    contamination_map,
-    jitter_rows,
-    normalise,
-    render,
-    scan_positions,
-    simulate_frame,
-    smooth_noise,
-    to_angstrom,
-    to_pixels,
-    weights_of,
-)
+from elit_helpers._normalise import normalise
+from elit_helpers._optics import render, scan_positions, simulate_frame, to_angstrom, to_counts, to_pixels
+from elit_helpers._scan import jitter_rows, smooth_noise
+from elit_helpers._spots import add_spots
 from elit_helpers._training import RECIPES, Recipe, training_set
 
 __all__ = [
@@ -59,6 +50,7 @@ __all__ = [
     "simulate_frame",
     "smooth_noise",
     "to_angstrom",
+    "to_counts",
     "to_pixels",
     "training_set",
     "weights_of",

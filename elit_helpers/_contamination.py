@@ -1,0 +1,43 @@
+"""Contamination as a texture: hills of hydrocarbon without a single atom in them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from elit_helpers._common import resolve_rng
+from elit_helpers._scan import smooth_noise
+
+
+def contamination_map(shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, center=None):
+    """A patch of hydrocarbon: a bright hill with a ragged edge, grainy on the scale of atoms.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        [px].
+    pixel_size : float
+        [Å/px].
+    rng : int, Generator or None
+    height : float
+        Typical brightness in its middle [carbon peaks].
+    radius_A : float
+        [Å].
+    center : tuple of float, optional
+        row, column [px]; a random place if not given.
+
+    Returns
+    -------
+    ndarray of float, shape `shape`
+        Intensity to add, never negative [carbon peaks].
+    """
+    rng = resolve_rng(rng)
+    center = rng.uniform(-0.1, 1.1, 2) * shape if center is None else center
+    rows, cols = np.arange(shape[0])[:, None] - center[0], np.arange(shape[1])[None] - center[1]
+    ragged = 1 + 0.25 * smooth_noise(shape, 2.5 / pixel_size, rng)
+    distance = np.hypot(rows, cols) * pixel_size / (radius_A * np.clip(ragged, 0.3, None))
+    envelope = 1 / (1 + np.exp(np.clip((distance - 1) / 0.18, -30, 30)))
+    # projected amorphous carbon: as fine as atoms, but in no order, and hills of several Å on top
+    grain = 0.30 * smooth_noise(shape, 0.5 / pixel_size, rng) + 0.25 * smooth_noise(
+        shape, 1.6 / pixel_size, rng
+    )
+    return np.clip(height * envelope * (1 + grain), 0, None)
