@@ -83,6 +83,7 @@ _PUBLIC = {
         "to_angstrom",
         "to_counts",
         "to_pixels",
+        "training_pairs",
         "training_set",
         "weights_of",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from elit_helpers._common import check_pixel_size, check_positive
 from elit_helpers._optics import to_pixels
@@ -13,6 +14,7 @@ NET_PIXEL = 0.15
 """Pixel size of everything a network sees [Å/px]."""
 DISC_A = 0.42
 """Radius of an atom's disc in a mask [Å]: discs of neighbours 1.42 Å apart stay apart."""
+_COLUMN_A = 0.3  # Å: atoms that look closer than this stand above each other, in one column
 
 
 def element_mask(
@@ -31,6 +33,7 @@ def element_mask(
     positions : array-like, shape (M, 2) or (M, 3)
         x, y [Å], y upwards, with fractions of a pixel kept.
     elements : sequence of str, length M
+        Atoms that look closer than 0.3 Å are one column, and have the class of its heaviest element.
     classes : sequence of str
         Element of each channel. With one class every atom is channel 0, whatever its element.
     shape : tuple of int
@@ -48,23 +51,43 @@ def element_mask(
     Raises
     ------
     ValueError
-        If an element is not among several `classes`.
+        If an element is not among several `classes`, a position is not finite, or the lengths differ.
     """
     check_pixel_size(pixel_size)
     check_positive("radius_A", radius_A)
-    channel = np.zeros(len(elements), int)
-    if len(classes) > 1:
-        missing = sorted(set(elements) - set(classes))
-        if missing:
-            raise ValueError(
-                f"`classes` is {tuple(classes)!r} and lacks {', '.join(missing)}; "
-                "add it, or leave those atoms out."
-            )
-        channel = np.array([list(classes).index(e) for e in elements], int)
-    if len(channel) == 0:
+    xy = np.asarray(positions, float)
+    if len(xy) != len(elements) or not np.isfinite(xy).all():
+        raise ValueError(
+            f"`positions` has shape {xy.shape} for {len(elements)} `elements`; give one finite position "
+            "(x, y) in Å for each element."
+        )
+    if len(classes) == 0:
+        raise ValueError("`classes` is empty; name the elements, such as ('C', 'Si').")
+    if len(elements) == 0:
         return np.full(shape, len(classes), np.int64)
-    row_col = to_pixels(positions, pixel_size=pixel_size, height=shape[0])
+    row_col = to_pixels(xy, pixel_size=pixel_size, height=shape[0])
+    channel = _channels(xy[:, :2], list(elements), list(classes))
     return discs(row_col, channel, len(classes), shape, radius_A / pixel_size)
+
+
+def _channels(xy, elements, classes):
+    """Class of each atom; of atoms above each other that of the heaviest."""
+    if len(classes) == 1:
+        return np.zeros(len(elements), int)
+    if missing := sorted(set(elements) - set(classes)):
+        raise ValueError(
+            f"`classes` is {tuple(classes)!r} and lacks {', '.join(missing)}; "
+            "add it, or leave those atoms out."
+        )
+    from ase.data import atomic_numbers
+
+    weight = np.array([atomic_numbers[e] for e in elements])
+    channel = np.array([classes.index(e) for e in elements])
+    pairs = cKDTree(xy).query_pairs(_COLUMN_A, output_type="ndarray")
+    heavy, light = np.where(weight[pairs[:, :1]] >= weight[pairs[:, 1:]], pairs, pairs[:, ::-1]).T
+    order = np.argsort(weight[heavy], kind="stable")  # the heaviest has the last word
+    channel[light[order]] = channel[heavy[order]]
+    return channel
 
 
 def discs(row_col, channel, background, shape, radius):

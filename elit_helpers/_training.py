@@ -1,69 +1,26 @@
-"""Simulated training pairs: recipes to read and change, and the pairs that are drawn from them."""
+"""Simulated training pairs: images as a microscope would record them, and masks that know the truth."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from numbers import Integral
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from elit_helpers._common import RandomState, check_choice, check_positive, resolve_rng
-from elit_helpers._contamination import contamination_map
-from elit_helpers._flakes import random_flake
+from elit_helpers._common import RandomState, check_choice, resolve_rng
+from elit_helpers._flakes import Lattice, random_flake
 from elit_helpers._masks import DISC_A, NET_PIXEL, discs
-from elit_helpers._normalise import normalise_frame
-from elit_helpers._scan import jitter_rows, smooth_noise
-from elit_helpers._spots import add_spots
+from elit_helpers._optics import contamination_map, jitter_rows, smooth_noise
+from elit_helpers._recipes import RECIPES, Recipe
+from elit_helpers.samples import material_of
 
 _MARGIN = 10  # px simulated around a patch, so that its borders are normalised as the middle of a frame is
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Ranges that simulated training pairs are drawn from; a pair of numbers is (lowest, highest).
-
-    Lengths in Å, intensities in carbon peaks; `noise` holds for pixels of 0.15 Å.
-    """
-
-    name: str
-    about: str
-    spot_sigma_A: tuple[float, float]
-    noise: tuple[float, float]
-    scale: float = 0.0
-    shear: float = 0.0
-    displacement_A: tuple[float, float] = (0.0, 0.0)
-    tail_weight: tuple[float, float] = (0.0, 0.0)
-    noise_blur_px: tuple[float, float] = (0.0, 0.0)
-    grain_boundary: float = 0.0
-    vacancies: int = 0
-    holes: float = 0.0
-    silicon: float = 0.0
-    silicon_edge: float = 0.0
-    background: float = 0.0
-    contamination: float = 0.0
-    jitter_A: float = 0.0
-    lecture_noise: bool = False
-
-
-RECIPES = {
-    "ideal": Recipe(
-        "ideal", "a perfect lattice, sharp spots, hardly any noise: what a first simulation looks like",
-        spot_sigma_A=(0.30, 0.40), noise=(0.05, 0.25), silicon=0.01, vacancies=1,
-    ),
-    "naive": Recipe(
-        "naive", "the original lecture's: 12 px/Å, blurred by 2 to 6 px, Gaussian and Poisson noise",
-        spot_sigma_A=(0.26, 0.56), noise=(0.45, 0.55), scale=0.10, displacement_A=(0.04, 0.06), vacancies=3,
-        silicon=0.01, lecture_noise=True,
-    ),
-    "realistic": Recipe(
-        "realistic", "what microscopes add: wide tails, contamination, Si, edges, grain boundaries, drift",
-        spot_sigma_A=(0.33, 0.60), noise=(0.12, 1.4), scale=0.03, shear=0.015, displacement_A=(0.02, 0.12),
-        tail_weight=(0.0, 0.15), noise_blur_px=(0.0, 0.9), grain_boundary=0.25, vacancies=3, holes=0.35,
-        silicon=0.012, silicon_edge=0.12, background=0.6, contamination=0.4, jitter_A=0.08,
-    ),
-}  # fmt: skip
-"""The three ways to simulate training pairs that the course compares."""
+_WIDTH_PX = 1.8 / NET_PIXEL  # of the windows of the local normalisation, as `normalise` has them
+_LECTURE_PIXEL = 1 / 12  # Å/px that the lecture simulates at
+_TAIL_RATIO = 2.2
 
 
 def training_set(
@@ -71,10 +28,10 @@ def training_set(
     n: int,
     *,
     rng: RandomState = None,
-    classes: Sequence[str] = ("C",),
+    classes: Sequence[str] | None = None,
     size: int = 64,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate pairs of a normalised image and its mask.
+    """Simulate pairs of a normalised image and its mask: the first `n` of :func:`training_pairs`.
 
     Parameters
     ----------
@@ -83,8 +40,9 @@ def training_set(
     n : int
         Number of pairs.
     rng : int, Generator or None
-    classes : sequence of str
-        ``("C",)`` makes every atom channel 0; ``("C", "Si")`` tells the elements apart.
+        The same seed gives the same pairs; more of them only adds to the end.
+    classes : sequence of str, optional
+        One name, or none: every column is channel 0. Several, such as ``("C", "Si")``: the elements apart.
     size : int
         Rows and columns of a patch [px of 0.15 Å].
 
@@ -92,69 +50,171 @@ def training_set(
     -------
     images : ndarray of float32, shape (n, size, size)
         Already locally normalised, as :func:`normalise` does it.
-    labels : ndarray of int, shape (n, size, size)
-        Channels, background last. Atoms drowned in contamination are background.
+    labels : ndarray of int8, shape (n, size, size)
+        Channels, background last. A column of several atoms is labelled with its heaviest element; columns
+        drowned in contamination are background.
+
+    Raises
+    ------
+    ValueError
+        If the recipe is unknown, a number is not positive, or `classes` lacks an element of the recipe.
     """
-    if not isinstance(recipe, Recipe):
-        recipe = RECIPES[check_choice("recipe", recipe, tuple(RECIPES))]
-    check_positive("n", n)
-    if len(classes) != 1 and not {"C", "Si"} <= set(classes):
-        raise ValueError(f'`classes` is {tuple(classes)!r}; the recipes know ("C",) and ("C", "Si").')
-    rng = resolve_rng(rng)
-    images = np.empty((int(n), size, size), np.float32)
-    labels = np.empty((int(n), size, size), np.int8)
-    for i in range(int(n)):
-        images[i], labels[i] = _pair(recipe, rng, tuple(classes), size)
+    n = _check_count("n", n, 1)
+    pairs = training_pairs(recipe, rng=rng, classes=classes, size=size)
+    images = np.empty((n, size, size), np.float32)
+    labels = np.empty((n, size, size), np.int8)
+    for i, (image, mask) in enumerate(islice(pairs, n)):
+        images[i], labels[i] = image, mask
     return images, labels
 
 
-def _pair(recipe, rng, classes, size):
+def training_pairs(
+    recipe: str | Recipe,
+    *,
+    rng: RandomState = None,
+    classes: Sequence[str] | None = None,
+    size: int = 64,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Simulate pairs without end, one at a time: for training on pictures that no one keeps.
+
+    Parameters
+    ----------
+    recipe, rng, classes, size
+        As for :func:`training_set`.
+
+    Yields
+    ------
+    image : ndarray of float32, shape (size, size)
+    labels : ndarray of int8, shape (size, size)
+
+    Raises
+    ------
+    ValueError
+        At once, not at the first pair, as for :func:`training_set`.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = RECIPES[check_choice("recipe", recipe, tuple(RECIPES))]
+    size = _check_count("size", size, 16)
+    lattice = Lattice.of(material_of(recipe.material), recipe.elements)
+    channel = _channels(recipe, lattice, classes)
+    return _pairs(recipe, lattice, channel, size, resolve_rng(rng))
+
+
+def _pairs(recipe, lattice, channel, size, rng):
+    while True:
+        yield _pair(recipe, lattice, channel, size, rng)
+
+
+def _check_count(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"`{name}` is {value!r}; it must be a whole number of at least {least}.")
+    return int(value)
+
+
+def _channels(recipe, lattice, classes):
+    """For each element of the lattice its channel, and last the number of channels: the background."""
+    if isinstance(classes, str):
+        raise ValueError(f'`classes` is {classes!r}; give a sequence of names: ("{classes}",).')
+    if classes is None or len(classes) == 1:
+        return np.zeros(len(lattice.elements), int), 1
+    missing = [e for e in recipe.elements if e not in classes]
+    if missing or not classes:
+        raise ValueError(
+            f"`classes` is {tuple(classes)!r} and lacks {', '.join(missing)}; pairs of {recipe.name!r} hold "
+            f"{', '.join(recipe.elements)}. Name all of them, or None to make every column one class."
+        )
+    return np.array([list(classes).index(e) for e in lattice.elements]), len(classes)
+
+
+def _pair(recipe, lattice, channel, size, rng):
     """One image and its mask, simulated with a margin that is cut off after the normalisation."""
     wide = size + 2 * _MARGIN
-    positions, silicon = random_flake(recipe, wide * NET_PIXEL, rng)
-    row_col = positions / NET_PIXEL
-    weights = rng.uniform(0.95, 1.05, len(positions))
-    weights[silicon] = rng.uniform(2.0, 4.5, silicon.sum())
-    sigma, tail = rng.uniform(*recipe.spot_sigma_A) / NET_PIXEL, rng.uniform(*recipe.tail_weight)
-    image = add_spots(row_col, weights, sigma, (wide, wide))
-    if tail > 0:
-        image += tail * add_spots(row_col, weights, 2.2 * sigma, (wide, wide))
-    drowned = np.zeros(len(positions), bool)
-    if rng.random() < recipe.contamination:
-        dirt = contamination_map(
-            (wide, wide),
-            pixel_size=NET_PIXEL,
-            rng=rng,
-            height=rng.uniform(0.7, 7.0),
-            radius_A=rng.uniform(1.5, 8.0),
-        )
-        image += dirt
-        at = np.clip(np.round(row_col).astype(int), 0, wide - 1)
-        drowned = gaussian_filter(dirt, 5, truncate=2)[at[:, 0], at[:, 1]] > 1.5
-    image = _record(image, recipe, rng)
+    low, high = np.log(recipe.zoom)
+    px = NET_PIXEL / (np.exp(rng.uniform(low, high)) if high > low else np.exp(low))
+    flake = random_flake(recipe, lattice, wide * px, rng)
+    sigma, tail = rng.uniform(*recipe.spot_sigma_A), rng.uniform(*recipe.tail_weight)
+    dirt, drowned = None, np.zeros(len(flake.peak), bool)
+    row_col = flake.positions / px
+    if recipe.lecture_noise:
+        image = _as_in_the_lecture(flake, recipe, sigma, wide, px, rng)
+    else:
+        image = _spots(row_col, flake.peak, sigma / px, tail, wide)
+        if rng.random() < recipe.contamination:
+            dirt = _contamination(recipe, wide, px, rng)
+            image += dirt
+            at = np.clip(np.round(row_col).astype(int), 0, wide - 1)
+            drowned = gaussian_filter(dirt, 5, truncate=2)[at[:, 0], at[:, 1]] > 1.5
+        image = _record(image, recipe, px, rng)
     keep = ~drowned
-    channel = np.zeros(keep.sum(), int)
-    if len(classes) > 1:
-        channel = np.where(silicon[keep], classes.index("Si"), classes.index("C"))
-    mask = discs(row_col[keep], channel, len(classes), (wide, wide), DISC_A / NET_PIXEL)
+    channels, background = channel
+    mask = discs(row_col[keep], channels[flake.element[keep]], background, (wide, wide), DISC_A / px)
     inner = slice(_MARGIN, _MARGIN + size)
-    return normalise_frame(image, 1.8 / NET_PIXEL)[inner, inner], mask[inner, inner]
+    return _normalise(image)[inner, inner], mask[inner, inner].astype(np.int8)
 
 
-def _record(image, recipe, rng):
+def _spots(row_col, peak, sigma_px, tail, n):
+    """Spots with a tail on an empty square, in single precision: the noise is some 10⁵ times its rounding."""
+    grid = np.arange(n, dtype=np.float32)
+    away = -0.5 * np.square((grid - row_col.astype(np.float32).T[:, :, None]) / np.float32(sigma_px))
+    rows, cols = np.exp(away)
+    peak = peak.astype(np.float32)
+    image = (rows * peak[:, None]).T @ cols
+    if tail > 0:
+        rows, cols = np.exp(away / np.float32(_TAIL_RATIO**2))
+        image += (rows * (peak * np.float32(tail))[:, None]).T @ cols
+    return image
+
+
+def _contamination(recipe, n, px, rng):
+    height, radius = rng.uniform(*recipe.contamination_height), rng.uniform(1.5, 8.0)
+    return contamination_map((n, n), pixel_size=px, rng=rng, height=height, radius_A=radius)
+
+
+def _record(image, recipe, px, rng):
     """Add what the microscope adds: slow background, unsteady lines, noise."""
     shape = image.shape
-    if recipe.lecture_noise:
-        image = (image / image.max()) ** rng.uniform(0.5, 2.0)
-        counts = rng.uniform(30, 45)
-        # Gaussian noise of variance 0.2 to 0.3 at 12 px/Å, averaged over the 3.2 px that one of ours covers
-        spread = np.sqrt(rng.uniform(0.2, 0.3) / (12 * NET_PIXEL) ** 2)
-        return rng.poisson(image * counts) / counts + rng.normal(0, spread, shape)
     if recipe.background > 0:
         image = image + rng.uniform(0, recipe.background) * smooth_noise(shape, rng.uniform(12, 40), rng)
     if recipe.jitter_A > 0:
-        image = jitter_rows(image, rng.normal(0, rng.uniform(0, recipe.jitter_A) / NET_PIXEL, shape[0]))
+        image = jitter_rows(image, rng.normal(0, rng.uniform(0, recipe.jitter_A) / px, shape[0]))
     low, high = np.log(recipe.noise)
     blur = rng.uniform(*recipe.noise_blur_px)
     # noise as coarse as the spots hides them far better than noise from pixel to pixel
     return image + np.exp(rng.uniform(low, high)) / (1 + 1.5 * blur) * smooth_noise(shape, blur, rng)
+
+
+def _as_in_the_lecture(flake, recipe, sigma, n, px, rng):
+    """The lecture's picture with its noise, at its own 12 px/Å, averaged onto the `n` pixels of a pair."""
+    fine = px * _LECTURE_PIXEL / NET_PIXEL  # zoomed as the picture is
+    average = _average(n, int(np.ceil(n * NET_PIXEL / _LECTURE_PIXEL)))
+    # pixels of both grids begin at the same corner, and a position is that of a pixel's centre
+    row_col = (flake.positions + px / 2) / fine - 0.5
+    image = _spots(row_col, flake.peak, sigma / fine, 0.0, average.shape[1])
+    image /= max(image.max(), 1e-6)
+    image += rng.uniform(*recipe.noise) * rng.standard_normal(image.shape, np.float32)
+    counts = (50 / rng.uniform(*recipe.poisson)) ** 16
+    image = rng.poisson(np.clip(image, 0, 1) * counts) / counts
+    return average @ (image ** rng.uniform(*recipe.gamma)) @ average.T
+
+
+@lru_cache(maxsize=4)
+def _average(n, fine):
+    """Matrix that averages `fine` pixels of the lecture over each of `n` of ours."""
+    edge = np.arange(n + 1)[:, None] * NET_PIXEL / _LECTURE_PIXEL
+    covered = np.clip(edge - np.arange(fine)[None], 0, 1)  # of each fine pixel, up to each edge
+    share = np.diff(covered, axis=0)
+    return share / share.sum(1, keepdims=True)
+
+
+def _normalise(image):
+    """As :func:`normalise` does it; on a small square, blurring as a product with a matrix is faster."""
+    image = np.asarray(image, np.float32)
+    blur = _blur(len(image))
+    flat = image - blur @ image @ blur.T
+    rms = np.sqrt(np.maximum(blur @ (flat * flat) @ blur.T, 0))
+    return flat / (rms + 1e-6 * (np.abs(flat).max() + 1e-30))
+
+
+@lru_cache(maxsize=4)
+def _blur(n):
+    return gaussian_filter1d(np.eye(n), _WIDTH_PX, axis=0, truncate=3).astype(np.float32)

@@ -23,9 +23,10 @@ from elit_helpers._imaging import BRIGHTNESS, Imaging, weights_of
 from elit_helpers._masks import DISC_A, NET_PIXEL, element_mask
 from elit_helpers._normalise import normalise
 from elit_helpers._optics import render, scan_positions, simulate_frame, to_angstrom, to_counts, to_pixels
+from elit_helpers._recipes import RECIPES, Recipe
 from elit_helpers._scan import jitter_rows, smooth_noise
 from elit_helpers._spots import add_spots
-from elit_helpers._training import RECIPES, Recipe, training_set
+from elit_helpers._training import training_pairs, training_set
 
 __all__ = [
     "BRIGHTNESS",
@@ -52,6 +53,7 @@ __all__ = [
     "to_angstrom",
     "to_counts",
     "to_pixels",
+    "training_pairs",
     "training_set",
     "weights_of",
 ]

@@ -8,6 +8,7 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import center_of_mass, label
+from scipy.stats import chisquare
 
 from elit_helpers import images, samples
 from elit_helpers.data import load_image
@@ -135,28 +136,35 @@ def test_augmentation_turns_image_and_labels_together_through_eight_symmetries()
         images.augment(np.zeros((2, 4, 5)), np.zeros((2, 4, 5)), rng=0)
 
 
-@pytest.mark.parametrize("recipe", list(images.RECIPES))
-def test_training_pairs_are_normalised_labelled_and_repeatable(recipe):
-    x, y = images.training_set(recipe, 6, rng=5, classes=("C", "Si"))
-    again, _ = images.training_set(recipe, 6, rng=5, classes=("C", "Si"))
-    np.testing.assert_array_equal(x, again)
-    assert (x.shape, x.dtype, y.shape) == ((6, 64, 64), np.float32, (6, 64, 64))
-    assert 0.8 < x.std() < 1.1
-    assert set(np.unique(y)) <= {0, 1, 2}
-    atoms, _ = images.training_set(recipe, 6, rng=5)
-    np.testing.assert_array_equal(atoms, x)
+def test_all_eight_symmetries_are_equally_likely():
+    many = np.repeat(np.arange(16.0).reshape(1, 4, 4), 8000, 0)
+    out, _ = images.augment(many, many, rng=1)
+    _, times = np.unique(out.reshape(len(out), -1), axis=0, return_counts=True)
+    assert len(times) == 8
+    assert chisquare(times).pvalue > 0.001
 
 
-def test_discs_of_a_clean_recipe_lie_on_bright_spots():
-    x, y = images.training_set("ideal", 10, rng=1)
-    assert x[y == 0].mean() > x[y == 1].mean() + 0.8
+def test_atoms_above_each_other_are_one_column_of_the_heaviest():
+    places, elements = [[2.0, 2.0], [2.1, 2.0], [4.0, 4.0], [4.0, 4.0]], ["O", "Ti", "S", "S"]
+    options = {"classes": ("O", "S", "Ti"), "shape": (41, 41), "pixel_size": 0.15}
+    mask = images.element_mask(places, elements, **options)
+    np.testing.assert_array_equal(np.unique(mask), [1, 2, 3])
+    assert label(mask < 3)[1] == 2
+    turned = images.element_mask(places[::-1], elements[::-1], **options)
+    np.testing.assert_array_equal(turned, mask)
 
 
-def test_unknown_recipes_and_classes_are_refused():
-    with pytest.raises(ValueError, match="'realistic'"):
-        images.training_set("real", 2, rng=0)
-    with pytest.raises(ValueError, match="recipes know"):
-        images.training_set("ideal", 2, rng=0, classes=("C", "N"))
+def test_masks_refuse_what_has_no_place_or_no_class():
+    options = {"classes": ("C",), "shape": (32, 32), "pixel_size": 0.15}
+    with pytest.raises(ValueError, match="finite position"):
+        images.element_mask([[np.nan, 1.0]], ["C"], **options)
+    with pytest.raises(ValueError, match="for 2 `elements`"):
+        images.element_mask([[1.0, 1.0]], ["C", "C"], **options)
+    with pytest.raises(ValueError, match="`classes` is empty"):
+        images.element_mask([[1.0, 1.0]], ["C"], **(options | {"classes": ()}))
+    with pytest.raises(ValueError, match="pixel_size"):
+        images.element_mask([[1.0, 1.0]], ["C"], **(options | {"pixel_size": 0.0}))
+    assert (images.element_mask(np.zeros((0, 2)), [], **options) == 1).all()
 
 
 @pytest.mark.parametrize(
