@@ -64,9 +64,10 @@ class Imaging:
     vibration_A : float
         RMS motion of an atom along one axis (Debye-Waller) [Å].
     defocus_A : float
-        Distance of the sample from the focus [Å]. A beam that converges with the semi-angle α is blurred by
-        ``α · |defocus| / 2`` along an axis: the second moment of the defocused probe is exactly that of the
-        focused one plus this square. The rings that a large defocus makes are not drawn.
+        Distance of the sample from the focus [Å], up to about 40. A beam that converges with the semi-angle α
+        is blurred by ``α · |defocus| / 4``. Far from focus it is a disc of twice that width; as long as atoms
+        are resolved, the probe loses height to rings far away before it loses sharpness. In that range the
+        Gaussian follows the shape of a wave-optical probe to within 0.1 of its peak.
     semiangle_mrad : float, optional
         The α of the defocus [mrad]; by default that of the shipped probe, else 30.
     flyback_A, flyback_px : float
@@ -137,13 +138,17 @@ class Imaging:
     @property
     def blur_A(self):
         """Width by which source, vibration and defocus together blur the probe's own spot [Å]."""
+        return float(np.sqrt(self.source_sigma_A**2 + self.vibration_A**2 + self._defocus_sigma_A**2))
+
+    @property
+    def _defocus_sigma_A(self):
         angle = self.semiangle_mrad
+        if self.defocus_A == 0:
+            return 0.0
         if angle is None:
             shipped = isinstance(self.probe, str) and self.probe != "gaussian"
             angle = kernel_card(self.probe)["parameters"]["semiangle_mrad"] if shipped else 30.0
-        return float(
-            np.sqrt(self.source_sigma_A**2 + self.vibration_A**2 + (angle * 1e-3 * self.defocus_A / 2) ** 2)
-        )
+        return angle * 1e-3 * abs(self.defocus_A) / 4
 
     @cached_property
     def spot(self):

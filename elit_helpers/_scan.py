@@ -64,9 +64,12 @@ def recorded_columns(places, *, lag_px, settle_px):
 
 def at_columns(image, columns):
     """An image as the lagging beam sees it, by linear interpolation between its columns."""
-    low = np.minimum(columns.astype(int), image.shape[1] - 2)
-    part = np.minimum(columns - low, 1.0)  # at the right end the beam may be late for the last column
-    return image[:, low] * (1 - part) + image[:, low + 1] * part
+    late = np.count_nonzero(columns - np.arange(len(columns)) > 1e-6)
+    low = np.minimum(columns[:late].astype(int), image.shape[1] - 2)
+    part = np.minimum(columns[:late] - low, 1.0)  # the beam may be late for the last column itself
+    seen = np.array(image, float)
+    seen[:, :late] = image[:, low] * (1 - part) + image[:, low + 1] * part
+    return seen
 
 
 def jitter_rows(image, shifts_px):
@@ -106,11 +109,12 @@ def smooth_noise(shape, sigma_px, rng):
 
 
 def _stretch(small, shape, step):
-    """Linear interpolation from a grid `step` times as coarse."""
-    out = small
-    for axis, length in enumerate(shape):
-        at = np.arange(length) / step
-        low = at.astype(int)
-        part = (at - low)[:, None] if axis == 0 else (at - low)[None]
-        out = np.take(out, low, axis) * (1 - part) + np.take(out, low + 1, axis) * part
-    return out
+    """Linear interpolation from a grid `step` times as coarse: a product with one matrix for each axis."""
+    down, across = (_tents(length, step, n) for length, n in zip(shape, small.shape, strict=True))
+    return down @ (small @ across.T)
+
+
+def _tents(length, step, n):
+    """Shares of `n` coarse points in each of `length` fine ones, shape (length, n)."""
+    at = np.arange(length)[:, None] / step
+    return np.maximum(0.0, 1 - np.abs(at - np.arange(n)))
