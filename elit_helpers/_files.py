@@ -1,156 +1,196 @@
-"""Readers of microscope files: each gives an array, the pixel size that the file states, and its metadata."""
+"""From a path to a picture: which reader opens it, which of its signals is meant, and folders of frames."""
 
 from __future__ import annotations
 
-import json
+import re
 import zipfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from elit_helpers._common import require
+from elit_helpers import _rsciio
+from elit_helpers._common import EngineMissing
+from elit_helpers._frames import Signal
+from elit_helpers._readers import READERS
 
-_TO_ANGSTROM = {
-    "å": 1.0, "angstrom": 1.0, "a": 1.0, "nm": 10.0, "nanometer": 10.0, "pm": 0.01, "um": 1e4, "µm": 1e4,
-    "μm": 1e4, "micron": 1e4, "m": 1e10, "cm": 1e8,
-}  # fmt: skip
-
-
-def squeeze(array, name):
-    """Drop axes of length one, and refuse colour with a better reason than its shape."""
-    array = np.asarray(array)
-    while array.ndim > 2 and 1 in array.shape:
-        array = np.squeeze(array, axis=array.shape.index(1))
-    if array.ndim == 3 and array.shape[-1] in (3, 4) and min(array.shape[:2]) >= 16:
-        colour = array[..., :3]
-        if not (colour == colour[..., :1]).all():
-            raise ValueError(
-                f"{name} is a colour picture of shape {array.shape}. A colour map cannot be turned back into "
-                "intensities: use the microscope's own file, or one channel if that is the detector's signal."
-            )
-        array = colour[..., 0]  # grey saved as three equal channels: nothing is lost
-    return array
+_BROKEN = (OSError, EOFError, KeyError, IndexError, UnicodeDecodeError, zipfile.BadZipFile)
+_ANNULAR = re.compile(r"(?:^|[^A-Za-z])(?:HA|MA|LA|M|L)?ADF|annular", re.IGNORECASE)
+_SAME_SCALE = 0.01
 
 
-def _load_plain(path):
-    """numpy.load without its licence to run code, and with a reason where the file is not what it says."""
-    try:
-        return np.load(path)
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path.name} is broken or holds Python objects, which can run code when read. "
-            "Save the plain array with numpy.save(path, array) instead."
-        ) from error
+def readable() -> list[str]:
+    """Return the suffixes that are read, in alphabetical order."""
+    return sorted(set(READERS) | _rsciio.suffixes())
 
 
-def _read_npy(path):
-    return _load_plain(path), None, {}
+def picture(
+    path: Path, wanted: int | str | None = None, *, same_scale: bool = True
+) -> tuple[Signal, list[str]]:
+    """Return the picture that a file or a folder holds, and a line on each signal beside it.
 
+    Parameters
+    ----------
+    path
+        A file; a folder; or a folder with a pattern, such as ``run3/*.tif``.
+    wanted
+        Which signal, by title or number; None for the first image.
+    same_scale
+        Refuse a folder whose files state different pixel sizes.
 
-def _read_npz(path):
-    with _load_plain(path) as archive:
-        names = [n for n in archive.files if archive[n].ndim in (2, 3) and archive[n].dtype.kind in "fiu"]
-        wanted = [n for n in ("frames", "images", "image", "image_data") if n in names] or names
-        if not wanted:
-            raise ValueError(f"{path.name} holds no image: its arrays are {', '.join(archive.files)}.")
-        metadata = {"array": wanted[0]}
-        if "metadata" in archive.files:
-            metadata |= json.loads(str(archive["metadata"]))
-        size = float(archive["pixel_size"]) if "pixel_size" in archive.files else None
-        return archive[wanted[0]], size, metadata
-
-
-def _read_tiff(path):
-    tifffile = require("tifffile", "Reading TIFF")
-    try:
-        with tifffile.TiffFile(path) as file:
-            array, page = file.asarray(), file.pages[0]
-            unit = (
-                str((file.imagej_metadata or {}).get("unit", "")).encode().decode("unicode_escape", "ignore")
-            )
-            resolution = page.tags.get("XResolution")
-            code = page.tags.get("ResolutionUnit")
-    except tifffile.TiffFileError as error:
-        raise ValueError(f"{path.name} could not be read as TIFF: {error}. Is the file whole?") from error
-    if not unit and code is not None and int(code.value) == 3:
-        unit = "cm"  # cameras of other instruments write inches by default; those mean nothing here
-    size = None
-    if resolution is not None and unit.lower() in _TO_ANGSTROM and resolution.value[0]:
-        size = resolution.value[1] / resolution.value[0] * _TO_ANGSTROM[unit.lower()]
-    return array, size, {"unit": unit}
-
-
-def _read_hdf5(path):
-    h5py = require("h5py", "Reading HDF5")
-    with h5py.File(path, "r") as file:
-        name = "image_data" if "image_data" in file else _first_image(file, h5py)
-        if name is None:
-            raise ValueError(
-                f"{path.name} holds no dataset with an image; its top level has {', '.join(file)}."
-            )
-        array, metadata = file[name][()], {"dataset": name}
-        if "metadata" in file:
-            text = file["metadata"][()]
-            try:
-                loaded = json.loads(text.decode() if isinstance(text, bytes) else text)
-            except (TypeError, ValueError):
-                loaded = {"metadata": str(text)}
-            metadata |= loaded if isinstance(loaded, dict) else {"metadata": loaded}
-    try:
-        size = 10 * float(metadata["scan size"]) / array.shape[-1]
-    except (KeyError, TypeError, ValueError):
-        size = None  # "NA" is how these files say that nobody wrote it down
-    return array, size, metadata
-
-
-def _first_image(file, h5py):
-    """Name of the first dataset that can be an image or a stack."""
-    found: list[str] = []
-
-    def look(name, item):
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and np.squeeze(item).ndim in (2, 3):
-            found.append(name)
-
-    file.visititems(look)
-    return found[0] if found else None
-
-
-def _read_rsciio(module: str) -> Callable:
-    """A reader through RosettaSciIO: the first real image in the file, and its horizontal axis."""
-
-    def read(path):
-        reader = require(f"rsciio.{module}", f"Reading {path.suffix}").file_reader
-        try:
-            signals = reader(str(path))
-        except Exception as error:  # its readers let whatever a broken file causes pass through
-            raise ValueError(f"{path.name} could not be read by RosettaSciIO: {error}.") from error
-        images = [
-            s for s in signals if np.ndim(s["data"]) in (2, 3) and np.asarray(s["data"]).dtype.kind in "fiu"
-        ]
-        if not images:
-            raise ValueError(f"{path.name} holds no image among its {len(signals)} signals (2-D or a stack).")
-        signal = images[0]
-        axis = signal["axes"][-1]
-        unit = str(axis.get("units") or "").strip().lower()
-        size = abs(float(axis["scale"])) * _TO_ANGSTROM[unit] if unit in _TO_ANGSTROM else None
-        general = (signal.get("metadata") or {}).get("General", {})
-        return np.asarray(signal["data"]), size, {"title": general.get("title", ""), "signals": len(signals)}
-
-    return read
-
-
-def _read_png(path):
-    image = require("PIL.Image", "Reading PNG", None)
-    with image.open(path) as picture:
-        return (
-            np.asarray(picture.convert("RGB") if picture.mode == "P" else picture),
-            None,
-            {"mode": picture.mode},
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    ValueError
+        If nothing reads it, or it holds no picture.
+    EngineMissing
+        If its reader needs a package that is not installed.
+    """
+    if "*" in path.name:
+        return _folder(path.parent, sorted(path.parent.glob(path.name)), wanted, same_scale)
+    if path.is_dir() and path.suffix.lower() not in _rsciio.suffixes():
+        return _folder(path, sorted(path.iterdir()), wanted, same_scale)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`path` is {str(path)!r}; there is no such file in {path.absolute().parent}."
         )
+    return choose(open_file(path), path.name, wanted)
 
 
-READERS = {
-    ".npy": _read_npy, ".npz": _read_npz, ".tif": _read_tiff, ".tiff": _read_tiff, ".hdf5": _read_hdf5,
-    ".h5": _read_hdf5, ".dm3": _read_rsciio("digitalmicrograph"), ".dm4": _read_rsciio("digitalmicrograph"),
-    ".emd": _read_rsciio("emd"), ".png": _read_png,
-}  # fmt: skip
+def open_file(path: Path) -> list[Signal]:
+    """Return the signals of one file, none of them read further than needed."""
+    suffix = path.suffix.lower()
+    own = READERS.get(suffix)
+    plugins = _rsciio.plugins(suffix) if own is None else []
+    if own is None and not plugins:
+        raise ValueError(
+            f"`path` ends in {path.suffix!r}; the formats read are {', '.join(readable())}. "
+            "Export the frame as TIFF or save it with numpy.save first."
+        )
+    if own is not None:
+        try:
+            return own(path)
+        except _BROKEN as error:
+            raise ValueError(
+                f"{path.name} could not be read as {suffix}: {error}. Is the file whole?"
+            ) from error
+    failures: list[ValueError | EngineMissing] = []
+    for plugin in plugins:  # some suffixes belong to several makers
+        try:
+            return _rsciio.read(path, plugin)
+        except (ValueError, EngineMissing) as error:
+            failures.append(error)
+    # a file that one reader found broken matters more than a package that another would need
+    raise next((error for error in failures if isinstance(error, ValueError)), failures[0])
+
+
+def choose(signals: Sequence[Signal], name: str, wanted: int | str | None = None) -> tuple[Signal, list[str]]:
+    """Return the signal that is the picture, and a line on each that there is.
+
+    Without a wish it is the first image in real space; of several detectors the first annular dark-field
+    one, because atoms are bright in it and heavy ones brighter, which everything after this counts on.
+
+    Raises
+    ------
+    ValueError
+        If there is no image, or not the one wished for.
+    """
+    lines = [_line(number, signal) for number, signal in enumerate(signals)]
+    if wanted is not None:
+        titles = [signal.title.lower() for signal in signals]
+        if isinstance(wanted, str) and wanted.lower() in titles:
+            chosen = signals[titles.index(wanted.lower())]
+        elif isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(signals):
+            chosen = signals[wanted]
+        else:
+            raise ValueError(
+                f"`signal` is {wanted!r}; {name} holds {_listed(lines)}. Give a number or a title."
+            )
+        if chosen.why_not:
+            raise ValueError(f"`signal` is {wanted!r}; in {name} that is {chosen.why_not}.")
+        return chosen, lines
+    images = [signal for signal in signals if not signal.why_not]
+    if not images:
+        if len(signals) == 1:
+            raise ValueError(f"{name} is {_reason(signals[0])}.")
+        raise ValueError(f"{name} holds no image or stack of images; it holds {_listed(lines)}.")
+    images = [signal for signal in images if not signal.diffraction] or images
+    return next((signal for signal in images if _ANNULAR.search(signal.title)), images[0]), lines
+
+
+def _line(number, signal):
+    scale = next((f", {size:.4g} Å/px" for size in signal.sizes if size), "")
+    what = signal.why_not or "×".join(map(str, signal.shape)) + scale
+    return f"{number}: {signal.title} ({what})"
+
+
+def _listed(lines):
+    return "; ".join(lines) if lines else "nothing"
+
+
+def _reason(signal):
+    if not signal.why_not.startswith("a colour picture"):
+        return signal.why_not
+    return (
+        f"{signal.why_not}. A colour map cannot be turned back into intensities: use the microscope's own "
+        "file, or one channel if that is the detector's signal"
+    )
+
+
+def _folder(
+    folder: Path, paths: Sequence[Path], wanted: int | str | None, same_scale: bool
+) -> tuple[Signal, list[str]]:
+    """A folder's frames as one stack, in the order in which a person would count them."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"`path` is in {str(folder)!r}; there is no such folder.")
+    known = set(readable())
+    files = [p for p in paths if p.suffix.lower() in known and not p.name.startswith(".")]
+    kinds = Counter(p.suffix.lower() for p in files)
+    if not files:
+        raise ValueError(
+            f"`path` is {str(folder)!r}, in which no file has one of the suffixes {', '.join(sorted(known))}."
+        )
+    if len(kinds) > 1:
+        counts = ", ".join(f"{n} of {suffix}" for suffix, n in kinds.most_common())
+        raise ValueError(
+            f"`path` is {str(folder)!r}, which holds {counts}. Say which, as in "
+            f"load_image({str(folder / ('*' + kinds.most_common(1)[0][0]))!r})."
+        )
+    files.sort(key=lambda p: [int(s) if s.isdigit() else s.lower() for s in re.split(r"(\d+)", p.name)])
+    first, lines = _frame_of(files[0], wanted)
+
+    def read(start, stop):
+        return np.stack([_alike(path, wanted, first, files[0], same_scale) for path in files[start:stop]])
+
+    metadata = first.metadata | {"files": [p.name for p in files]}
+    shape = (len(files), *first.shape[-2:])
+    return Signal(folder.name, shape, first.dtype, read, sizes=first.sizes, metadata=metadata), lines
+
+
+def _frame_of(path, wanted):
+    signal, lines = choose(open_file(path), path.name, wanted)
+    if signal.n_frames != 1:
+        raise ValueError(
+            f"{path.name} holds {signal.n_frames} frames; files of a folder must hold one each. "
+            "Load the stacks one by one."
+        )
+    return signal, lines
+
+
+def _alike(path, wanted, first, first_path, same_scale):
+    """The frame of a file, if it is of the first one's shape and scale."""
+    signal, _ = _frame_of(path, wanted)
+    if signal.shape[-2:] != first.shape[-2:]:
+        raise ValueError(
+            f"{path.name} is {signal.shape[-2]}×{signal.shape[-1]} and {first_path.name} is "
+            f"{first.shape[-2]}×{first.shape[-1]}; frames of a folder must be of one size"
+        )
+    for one, other in zip(signal.sizes, first.sizes):
+        if same_scale and one and other and abs(one / other - 1) > _SAME_SCALE:
+            raise ValueError(
+                f"{path.name} states {one:.4f} Å/px and {first_path.name} {other:.4f}: two magnifications. "
+                "Give them folders of their own, or pass `pixel_size` if the files are wrong"
+            )
+    return signal.read(0, 1)[0]

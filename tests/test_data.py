@@ -92,9 +92,9 @@ def test_grey_png_is_read_and_colour_refused(tmp_path, frame):
 def test_bad_input_is_refused_with_the_next_step(tmp_path, frame):
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         data.load_image(tmp_path / "none.npy")
-    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "a.xyz").write_bytes(b"x")
     with pytest.raises(ValueError, match="formats read are"):
-        data.load_image(tmp_path / "a.jpg")
+        data.load_image(tmp_path / "a.xyz")
     holed = frame.copy()
     holed[3, 4] = np.nan
     bad = {"NaN": holed, "constant": np.ones((32, 32)), "must be": np.zeros((2, 2, 32, 32))}
@@ -107,7 +107,27 @@ def test_bad_input_is_refused_with_the_next_step(tmp_path, frame):
         data.load_image(tmp_path / "good.npy", pixel_size=78.0)
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".tif", ".hdf5", ".dm3", ".emd", ".png"])
+BROKEN = [
+    ".npy",
+    ".npz",
+    ".tif",
+    ".hdf5",
+    ".dm3",
+    ".dm4",
+    ".emd",
+    ".png",
+    ".jpg",
+    ".mrc",
+    ".ser",
+    ".hspy",
+    ".nxs",
+    ".rpl",
+]
+
+
+@pytest.mark.parametrize(
+    "suffix", BROKEN + [".blo", ".prz", ".unf", ".sur", ".tvips", ".mib", ".emi", ".gif"]
+)
 def test_a_broken_file_is_named(tmp_path, suffix):
     (tmp_path / f"broken{suffix}").write_bytes(b"\x00not a picture" * 9)
     with pytest.raises(ValueError, match="broken"):
