@@ -1,19 +1,22 @@
-"""The true pixel size, measured from the lattice in the picture."""
+"""The true pixel size, measured from the lattice in the picture: twice, by ways that share nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-from elit_helpers._common import ElitError, check_choice, check_frames, check_pixel_size
+from elit_helpers._common import ElitError, check_frames, check_pixel_size
+from elit_helpers._lattice_fit import LatticeFit, refine, reflections, search
+from elit_helpers._materials import Material
+from elit_helpers._neighbour_scale import NeighbourScale, neighbour_scales
+from elit_helpers._sheets import material_of
 
-_LATTICE_A = {"graphene": 2.46}
 _SHORTEST, _LONGEST = 0.02, 0.30  # Å/px searched when nothing is known
-
-_ENOUGH = 5.0  # pure noise reaches about 4 by chance, real frames of graphene 8 to 10
-_ENOUGH_NEAR_NOMINAL = 4.2  # fewer sizes are tried, so that chance reaches less
+_ENOUGH = 1.6  # contrast of reflections that needs no second witness; frames without a lattice stay below 1.4
+_ENOUGH_CONFIRMED = 1.15  # contrast that counts if the neighbours say the same size
+_SAME = 0.04  # the two estimates may differ by this or by four of their standard errors
+_MOST_DISTORTED = 1.35  # ratio of the pixel's sides; more is a wrong lattice, not a scan
 
 
 class CalibrationFailed(ElitError):
@@ -27,16 +30,32 @@ class Calibration:
     Parameters
     ----------
     pixel_size, std : float
-        [Å/px].
+        Side of a square as large as a pixel, from the lattice's reflections, and its standard error [Å/px].
     method : str
     nominal : float or None
         What the file or the user said [Å/px].
     disagreement : float or None
         ``pixel_size / nominal - 1``; above 3 % it is worth a sentence in any report.
     contrast : float
-        How far the lattice's reflections stand out from the rest of the spectrum.
+        How far the lattice's reflections stand out from the rest of the spectrum: the mean logarithm of
+        their power over what is usual at their distance from the centre.
     angle_deg : float
         Direction of one of the lattice's reflections.
+    neighbours, neighbours_std : float or None
+        The pixel size again, from the distances of neighbouring columns or hollows found in the picture
+        itself [Å/px]; None where too few stand in regular surroundings.
+    agreement : float or None
+        ``neighbours / pixel_size - 1``.
+    axes : tuple of float
+        Length of a step to the next row and of a step to the next column [Å/px].
+    anisotropy, anisotropy_std : float
+        Longest over shortest side of the pixel's image in the sample: 1 for an undistorted scan.
+    anisotropy_deg : float
+        Direction in which a pixel is longest, counter-clockwise from the columns' axis, 0 to 180.
+    shear_deg, shear_std_deg : float
+        How much less than 90° there are between a step to the right and a step down: drift does this.
+    to_A : ndarray, shape (2, 2)
+        The whole linear map: ``to_A @ (rows, columns)`` [px] is a step in the lattice's own frame [Å].
     """
 
     pixel_size: float
@@ -46,28 +65,52 @@ class Calibration:
     disagreement: float | None = None
     contrast: float = np.nan
     angle_deg: float = np.nan
+    neighbours: float | None = None
+    neighbours_std: float | None = None
+    agreement: float | None = None
+    axes: tuple[float, float] = (np.nan, np.nan)
+    anisotropy: float = np.nan
+    anisotropy_std: float = np.nan
+    anisotropy_deg: float = np.nan
+    shear_deg: float = np.nan
+    shear_std_deg: float = np.nan
+    to_A: np.ndarray | None = None
 
     def __str__(self):
         text = f"{self.pixel_size:.4f} ± {self.std:.4f} Å/px ({self.method})"
+        if self.neighbours is not None:
+            text += f", neighbours say {self.neighbours:.4f} ± {self.neighbours_std:.4f}"
         if self.disagreement is not None:
             text += f", {100 * self.disagreement:+.1f} % against the nominal {self.nominal:.4f}"
+        if self.anisotropy - 1 > max(0.02, 3 * self.anisotropy_std):
+            text += f", anisotropic: {self.axes[0]:.4f} a row, {self.axes[1]:.4f} a column"
         return text
 
     __repr__ = __str__
 
 
-def calibrate(image: np.ndarray, *, lattice: str = "graphene", nominal: float | None = None) -> Calibration:
-    """Measure the pixel size from the reflections of a known lattice.
+def calibrate(
+    image: np.ndarray, *, lattice: str | Material = "graphene", nominal: float | None = None
+) -> Calibration:
+    """Measure the pixel size from a known lattice, in the spectrum and again in the picture.
 
-    The power spectrum is compared with the six first and six second reflections of a hexagonal lattice at
-    every size and angle; then each reflection is located to a fraction of a frequency step, and a linear
-    distortion (drift, unequal scan axes) is fitted, whose determinant gives the mean pixel size.
+    1. The pattern of the lattice's reflections is laid over the power spectrum at every size and turn. Then
+       one linear map (size, turn, unequal scan axes, shear) moves all reflections to where their power is
+       greatest; its determinant gives the mean pixel size.
+    2. The frame is smoothed until each cell shows one extremum. Neighbouring extrema make triangles, whose
+       mean area is half a cell's, whatever the turn and the distortion.
+
+    The second does not know the first's answer; only where it sees a lattice inside a lattice (two sizes,
+    15 % apart or more) is the one next to it taken. Reflections that stand out clearly are believed alone,
+    weaker ones only if the neighbours say the same; if the two contradict each other the frame is refused.
 
     Parameters
     ----------
     image : ndarray, shape (H, W)
-        One frame. It should show a dozen hexagons or more.
-    lattice : {"graphene"}
+        One frame. It should show a dozen cells or more.
+    lattice : str or Material
+        A name from :data:`~elit_helpers.samples.MATERIALS`, or a material of your own. The picture cannot
+        tell one hexagonal lattice from another of the same symmetry: the name has to be right.
     nominal : float, optional
         [Å/px]; if given, only sizes within 30 % of it are tried.
 
@@ -78,98 +121,94 @@ def calibrate(image: np.ndarray, *, lattice: str = "graphene", nominal: float | 
     Raises
     ------
     CalibrationFailed
-        If no lattice stands out from the noise.
+        If no lattice stands out from the noise, or the two estimates disagree.
     """
-    spacing = _LATTICE_A[check_choice("lattice", lattice, tuple(_LATTICE_A))] * np.sqrt(0.75)
+    material = material_of(lattice)
     frame = check_frames(image, "image")[0].astype(float)
-    sizes, enough = (_SHORTEST, _LONGEST), _ENOUGH
+    sizes = (_SHORTEST, _LONGEST)
     if nominal is not None:
         nominal = check_pixel_size(nominal, "nominal")
-        sizes, enough = (0.7 * nominal, 1.3 * nominal), _ENOUGH_NEAR_NOMINAL
-    size, angle, contrast = _search(_flatten(frame, min(frame.shape) / 16), sizes, spacing)
-    if contrast >= enough:
-        # once the size is known the frame can be flattened over 1.8 Å, and searched again close by
-        flat = _flatten(frame, 1.8 / size)
-        size, angle, contrast = _search(flat, (0.9 * size, 1.1 * size), spacing)
-    if contrast < enough:
-        raise CalibrationFailed(
-            f"No {lattice} lattice stands out in this frame (contrast {contrast:.1f}, needed {enough:g}) "
-            f"between {sizes[0]:.3f} and {sizes[1]:.3f} Å/px. Pass pixel_size=… from the microscope's "
-            "field of view, average some frames, or crop to a region that shows the lattice."
-        )
-    size, std = _refine(flat, size, angle, spacing)
-    return Calibration(
-        pixel_size=size, std=std, method=f"{lattice} reflections", nominal=nominal,
-        disagreement=None if nominal is None else size / nominal - 1, contrast=contrast,
-        angle_deg=float(np.degrees(angle)),
-    )  # fmt: skip
-
-
-def _flatten(frame, width_px):
-    """Even out brightness and contrast, and clip what no lattice has (Si, contamination)."""
-    flat = frame - gaussian_filter(frame, width_px)
-    flat /= np.sqrt(gaussian_filter(flat**2, width_px)) + 1e-9 * np.abs(frame).max() + 1e-30
-    window = np.hanning(frame.shape[0])[:, None] * np.hanning(frame.shape[1])
-    return np.clip(flat, -3, 3) * window
-
-
-def _search(flat, sizes, spacing):
-    """Coarse size [Å/px], angle [rad] and contrast of the best hexagonal pattern in the spectrum."""
-    n = 2 * max(flat.shape)  # twice as fine as the frame's own frequencies
-    power = gaussian_filter(np.abs(np.fft.fftshift(np.fft.fft2(flat, (n, n)))) ** 2, 1.0)
-    rows, cols = np.indices(power.shape) - n // 2
-    radius = np.hypot(rows, cols)
-    ring = np.minimum(radius.astype(int), n // 2)
-    mean = np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel())
-    middle = gaussian_filter(mean, 0.02 * n / 2)
-    power = power / middle[ring]
-    size = np.exp(np.arange(np.log(sizes[0]), np.log(sizes[1]), 0.007))
-    angle = np.radians(np.arange(0, 60, 1.0))
-    score = sum(
-        weight * np.log(_sample(power, order * size / spacing * n, angle + turn + k * np.pi / 3) + 0.05)
-        for order, turn, weight in ((1.0, 0.0, 1.0), (np.sqrt(3), np.pi / 6, 0.5))
-        for k in range(3)
+        sizes = (0.7 * nominal, 1.3 * nominal)
+    pattern = reflections(material)
+    size, turn, contrast = search(frame, sizes, pattern)
+    if contrast < _ENOUGH_CONFIRMED:
+        raise _no_lattice(material, contrast, sizes)
+    fit = refine(frame, size, turn, pattern)
+    near = min(
+        neighbour_scales(frame, material, sizes), key=lambda n: abs(np.log(n.size / fit.size)), default=None
     )
-    best = np.unravel_index(np.argmax(score), score.shape)
-    return float(size[best[0]]), float(angle[best[1]]), float(score[best])
+    _judge(material, fit, near, contrast, sizes)
+    return _describe(material, fit, near, contrast, nominal)
 
 
-def _sample(power, radius, angle):
-    """Spectrum on a polar grid (radius down, angle across)."""
-    middle = power.shape[0] // 2
-    rows = np.round(middle + radius[:, None] * np.sin(angle)[None]).astype(int)
-    cols = np.round(middle + radius[:, None] * np.cos(angle)[None]).astype(int)
-    inside = (rows >= 0) & (cols >= 0) & (rows < len(power)) & (cols < len(power))
-    return np.where(inside, power[np.clip(rows, 0, len(power) - 1), np.clip(cols, 0, len(power) - 1)], 0.0)
+def _judge(material, fit, near, contrast, sizes):
+    """Refuse what one witness does not carry alone, and what two contradict."""
+    sides = np.linalg.svd(fit.to_A, compute_uv=False)
+    if sides[0] > _MOST_DISTORTED * sides[1] or not sizes[0] * 0.8 < fit.size < sizes[1] * 1.25:
+        raise _no_lattice(material, contrast, sizes)
+    if near is None:
+        if contrast < _ENOUGH:
+            raise _no_lattice(material, contrast, sizes)
+        return
+    allowed = max(_SAME * fit.size, 4 * np.hypot(_std(fit), near.std))
+    if abs(near.size - fit.size) > allowed:
+        raise CalibrationFailed(
+            f"The reflections say {fit.size:.4f} Å/px and the neighbouring {_what(near)} {near.size:.4f}: one "
+            f"of them does not see {material.name}. Pass pixel_size=… from the microscope's field of view, "
+            "check `lattice`, give `nominal` if you know it roughly, or crop to where the lattice shows."
+        )
 
 
-def _refine(flat, size, angle, spacing):
-    """Locate each reflection, fit a linear map from the ideal ones: pixel size and standard error."""
-    step = max(1, int(0.2 * spacing / (np.sqrt(3) * size)))
-    small = flat[: flat.shape[0] // step * step, : flat.shape[1] // step * step]
-    small = small.reshape(small.shape[0] // step, step, small.shape[1] // step, step).mean((1, 3))
-    ideal, found, weight = [], [], []
-    for order, turn in ((1.0, 0.0), (np.sqrt(3), np.pi / 6)):
-        for k in range(3):
-            direction = angle + turn + k * np.pi / 3
-            wave = order / spacing * np.array([np.sin(direction), np.cos(direction)])
-            at, height = _summit(small, wave * size * step, 0.6 / min(small.shape))
-            ideal.append(wave), found.append(at / step), weight.append(height)
-    ideal, found, weight = np.array(ideal), np.array(found), np.sqrt(np.array(weight))
-    fit = np.linalg.lstsq(ideal * weight[:, None], found * weight[:, None], rcond=None)[0]
-    size = float(np.sqrt(abs(np.linalg.det(fit))))
-    off = (found - ideal @ fit) * weight[:, None]
-    std = np.sqrt((off**2).sum() / 8 / ((ideal * weight[:, None]) ** 2).sum() * 2)
-    return size, float(max(std, 1e-4 * size))
+def _what(near):
+    return "columns" if near.bright else "hollows"
 
 
-def _summit(image, frequency, reach):
-    """The frequency near `frequency` [cycles/px] at which the image's Fourier transform is greatest."""
-    y, x = np.arange(image.shape[0]), np.arange(image.shape[1])
-    grid = np.linspace(-1, 1, 7)
-    for _ in range(4):
-        fy, fx = frequency[0] + reach * grid, frequency[1] + reach * grid
-        value = np.exp(-2j * np.pi * np.outer(fy, y)) @ image @ np.exp(-2j * np.pi * np.outer(x, fx))
-        best = np.unravel_index(np.argmax(np.abs(value)), value.shape)
-        frequency, reach = np.array([fy[best[0]], fx[best[1]]]), reach / 2.5
-    return frequency, float(np.abs(value).max() ** 2)
+def _no_lattice(material, contrast, sizes):
+    return CalibrationFailed(
+        f"No {material.name} lattice stands out in this frame (contrast {contrast:.1f}; {_ENOUGH:g} is enough, "
+        f"or {_ENOUGH_CONFIRMED:g} if neighbours confirm it) between {sizes[0]:.3f} and {sizes[1]:.3f} Å/px. "
+        "Pass pixel_size=… from the microscope's field of view, average some frames, or crop to a region "
+        "that shows the lattice."
+    )
+
+
+def _std(fit: LatticeFit) -> float:
+    return fit.spread(lambda to_A: np.sqrt(abs(np.linalg.det(to_A))))
+
+
+def _anisotropy(to_A) -> float:
+    sides = np.linalg.svd(to_A, compute_uv=False)
+    return float(sides[0] / sides[1])
+
+
+def _shear_deg(to_A) -> float:
+    row, column = to_A.T
+    return float(np.degrees(np.arcsin(row @ column / np.linalg.norm(row) / np.linalg.norm(column))))
+
+
+def _describe(
+    material: Material, fit: LatticeFit, near: NeighbourScale | None, contrast: float, nominal: float | None
+) -> Calibration:
+    """Put the map into numbers a microscopist asks for."""
+    longest = np.linalg.eigh(fit.to_A.T @ fit.to_A)[1][:, -1]  # (rows, columns) of the picture
+    reflection = reflections(material).waves[0] @ fit.to_A
+    seen = "columns" if near is not None and near.bright else "hollows"
+    return Calibration(
+        pixel_size=fit.size,
+        std=_std(fit),
+        method=f"{material.name} reflections" + ("" if near is None else f", checked by neighbouring {seen}"),
+        nominal=nominal,
+        disagreement=None if nominal is None else fit.size / nominal - 1,
+        contrast=contrast,
+        angle_deg=float(np.degrees(np.arctan2(*reflection)) % 180),
+        neighbours=None if near is None else near.size,
+        neighbours_std=None if near is None else near.std,
+        agreement=None if near is None else near.size / fit.size - 1,
+        axes=tuple(float(side) for side in np.linalg.norm(fit.to_A, axis=0)),
+        anisotropy=_anisotropy(fit.to_A),
+        anisotropy_std=fit.spread(_anisotropy),
+        anisotropy_deg=float(np.degrees(np.arctan2(-longest[0], longest[1])) % 180),  # rows run downwards
+        shear_deg=_shear_deg(fit.to_A),
+        shear_std_deg=fit.spread(_shear_deg),
+        to_A=fit.to_A,
+    )
