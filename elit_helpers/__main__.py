@@ -1,4 +1,7 @@
-"""The commands: ``python -m elit_helpers check`` and ``python -m elit_helpers run IMAGE --out FOLDER``."""
+"""The commands, as in ``python -m elit_helpers check``.
+
+``run IMAGE --out FOLDER`` takes a picture through to a simulation, ``fetch NAME`` downloads a real frame.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--seed", type=int, default=0, help="of the velocities (default: 0)")
     run.set_defaults(command=_run)
-    for each in (check, run):
+
+    fetch = commands.add_parser("fetch", help="real frames by name, into the cache ($ELIT_CACHE)")
+    what = fetch.add_mutually_exclusive_group(required=True)
+    what.add_argument("names", nargs="*", default=[], metavar="NAME", help="as --list has them")
+    what.add_argument("--list", action="store_true", help="what there is and what is here; downloads nothing")
+    what.add_argument("--all", action="store_true", help="everything: more than 3 GB")
+    fetch.set_defaults(command=_fetch)
+    for each in (check, run, fetch):
         each.add_argument("-v", "--verbose", action="store_true", help="say more, and errors in full")
     return parser
 
@@ -83,6 +93,28 @@ def _run(options: argparse.Namespace) -> int:
         f"{len(written)} files in {options.out}\n"
     )
     return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from elit_helpers import data
+
+    known = data.real_frames().set_index("name", drop=False)
+    if options.list:
+        width = max(map(len, known["name"])) + 2
+        for row in known.itertuples():
+            sys.stdout.write(f"{row.name:{width}}{'here' if row.here else row.size:16}{row.shows}\n")
+        return 0
+    failed = False
+    for name in known["name"] if options.all else options.names:
+        try:
+            path = data.fetch(name, progress=True)
+        except data.DownloadFailed as error:  # one that is missing is no reason to go without the others
+            sys.stderr.write(f"elit_helpers fetch: {error}\n")
+            failed = True
+        else:
+            row = known.loc[name]
+            sys.stdout.write(f"{name}: {path}\n  licence: {row.licence}\n  cite: {row.citation}\n")
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Microscope files to images with a pixel size, and the course's own data by name.
 
 What ships lies in the project's ``data`` folder, each file with its hash in ``MANIFEST.json`` and a card in
-``README.md``. Nothing is downloaded here.
+``README.md``. Real frames of others are known by name; only `fetch` downloads.
 """
 
 from __future__ import annotations
@@ -19,11 +19,27 @@ from elit_helpers._axes import SETTINGS
 from elit_helpers._common import PathLike, check_choice, check_pixel_size, logger
 from elit_helpers._files import picture
 from elit_helpers._frames import IN_MEMORY_MB, Frames
+from elit_helpers._registry import DownloadFailed, fetch, local_copy, read_item, real_frames
 from elit_helpers.workspace import data_dir, sha256
 
 SQUARE = 0.005
 """Rows and columns may differ by this share before it is said."""
 _UNITS = {"kV": "kV", "us": "µs", "s": "s", "mm": "mm", "mrad": "mrad", "pA": "pA"}
+__all__ = [
+    "DownloadFailed",
+    "Micrograph",
+    "fetch",
+    "load_image",
+    "load_movie",
+    "load_movie_truth",
+    "load_real",
+    "load_trajectory",
+    "real_frames",
+    "shipped_files",
+    "trajectory_names",
+    "verify_shipped",
+]
+
 HALVES = ("development", "scoring")
 MOVIE_FRAMES = {"development": range(0, 8), "scoring": range(8, 16)}
 
@@ -180,6 +196,11 @@ def load_image(
     check_choice("lazy", lazy, ("auto", True, False))
     given = None if pixel_size is None else check_pixel_size(pixel_size)
     chosen, lines = picture(path, signal, same_scale=given is None)
+    return _micrograph(chosen, lines, path, given, lazy)
+
+
+def _micrograph(chosen, lines, path, given, lazy):
+    """Read a signal, or leave it on disk, and put what is known of it beside it."""
     if min(chosen.shape[-2:]) < 16 or not chosen.n_frames:
         raise ValueError(f"{path.name} has shape {chosen.shape}; it must be at least one frame of 16×16 px.")
     notes = list(chosen.metadata.get("notes", [])) + _note_signals(chosen, lines)
@@ -235,6 +256,49 @@ def _stated_size(chosen, notes):
         )
         known |= {"pixel_size_rows_A": abs(row), "pixel_size_columns_A": abs(column)}
     return size, known | {"pixel_size_file_A": size}
+
+
+# --------------------------------------------------------------------------- real frames by name
+def load_real(name: str, item: Any = None, *, pixel_size: float | None = None) -> Micrograph:
+    """Load a real frame or movie that is on this machine; nothing is downloaded.
+
+    Parameters
+    ----------
+    name
+        One of `real_frames()`. `fetch` brings it.
+    item
+        Which movie or composition of a collection, the first if None; ``metadata["items"]`` lists them.
+    pixel_size
+        [Å/px]. Counts before the file's own, which stays in ``metadata["pixel_size_file_A"]``.
+
+    Returns
+    -------
+    Micrograph
+        Its metadata hold ``shows``, ``licence``, ``citation`` and, where they are known,
+        ``pixel_size_lattice_A`` and ``pixel_size_nominal_A``. What an item of a collection holds besides the
+        picture is there too, and pixels without a value are filled and counted (``pixels_filled``).
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not on this machine; the text says how to get it.
+    DownloadFailed
+        If the copy is not what it should be.
+    ValueError
+        For an unknown name or item, or a name that stands for parameter files.
+    """
+    entry, path = local_copy(name)
+    if entry.kind == "parameters":
+        raise ValueError(f"{name!r} is parameters, not a picture: `eh.fetch({name!r})` gives its folder.")
+    if entry.kind == "frame":
+        if item is not None:
+            raise ValueError(f"`item` is {item!r}; {name!r} is one frame. Leave `item` out.")
+        real = load_image(path, pixel_size=pixel_size)
+    else:
+        given = None if pixel_size is None else check_pixel_size(pixel_size)
+        chosen = read_item(entry, path, item)
+        real = _micrograph(chosen, [], path, given, "auto")
+    return replace(real, name=name, metadata=real.metadata | entry.facts)
 
 
 # --------------------------------------------------------------------------- what ships
