@@ -10,7 +10,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -106,6 +106,7 @@ plain = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(content=plain, protocol=st.sampled_from((3, 4)))
 def test_whatever_is_plain_comes_back_equal(tmp_path_factory, content, protocol):
     path = save(tmp_path_factory.getbasetemp() / "law.npy", content, protocol)
@@ -274,6 +275,7 @@ def test_a_page_of_the_web_is_no_array(tmp_path):
         read_plain(tmp_path / "a.npy")
 
 
+@settings(deadline=None)
 @given(text=st.binary(max_size=60))
 def test_noise_is_refused_or_plain_and_never_anything_else(tmp_path_factory, text):
     path = save_pickle(tmp_path_factory.getbasetemp() / "noise.npy", text)
