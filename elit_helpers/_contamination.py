@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from elit_helpers._common import resolve_rng
+from elit_helpers._common import check_pixel_size, check_positive, resolve_rng
 from elit_helpers._scan import smooth_noise
 
 
@@ -30,14 +30,18 @@ def contamination_map(shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, 
     ndarray of float, shape `shape`
         Intensity to add, never negative [carbon peaks].
     """
+    check_pixel_size(pixel_size)
+    check_positive("radius_A", radius_A, unit="Å")
+    if not 0 <= height < np.inf:
+        raise ValueError(f"`height` is {height!r}; it must be zero or positive [carbon peaks].")
     rng = resolve_rng(rng)
     center = rng.uniform(-0.1, 1.1, 2) * shape if center is None else center
     rows, cols = np.arange(shape[0])[:, None] - center[0], np.arange(shape[1])[None] - center[1]
     ragged = 1 + 0.25 * smooth_noise(shape, 2.5 / pixel_size, rng)
-    distance = np.hypot(rows, cols) * pixel_size / (radius_A * np.clip(ragged, 0.3, None))
-    envelope = 1 / (1 + np.exp(np.clip((distance - 1) / 0.18, -30, 30)))
+    distance = np.sqrt(rows**2 + cols**2) * (pixel_size / radius_A)
+    distance /= np.maximum(ragged, 0.3)
+    envelope = height / (1 + np.exp(np.minimum((distance - 1) / 0.18, 30)))
     # projected amorphous carbon: as fine as atoms, but in no order, and hills of several Å on top
-    grain = 0.30 * smooth_noise(shape, 0.5 / pixel_size, rng) + 0.25 * smooth_noise(
-        shape, 1.6 / pixel_size, rng
-    )
-    return np.clip(height * envelope * (1 + grain), 0, None)
+    fine = smooth_noise(shape, 0.5 / pixel_size, rng)
+    hills = smooth_noise(shape, 1.6 / pixel_size, rng)
+    return np.maximum(envelope * (1 + 0.30 * fine + 0.25 * hills), 0)

@@ -179,9 +179,9 @@ def simulate_frame(atoms, imaging, rng=None, *, overlay=None):
     if imaging.jitter_A > 0:
         image = jitter_rows(image, rng.normal(0, imaging.jitter_A / px, imaging.shape[0]))
     if np.isfinite(imaging.dose):
-        image = rng.poisson(np.clip(image, 0, None) * imaging.counts_per_peak) / imaging.counts_per_peak
+        image = rng.poisson(np.maximum(image, 0) * imaging.counts_per_peak) / imaging.counts_per_peak
     if imaging.noise > 0:
-        image = image + imaging.noise * smooth_noise(imaging.shape, imaging.noise_blur_px, rng)
+        image += imaging.noise * smooth_noise(imaging.shape, imaging.noise_blur_px, rng)
     return image.astype(np.float32)
 
 

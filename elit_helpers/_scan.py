@@ -85,16 +85,21 @@ def jitter_rows(image, shifts_px):
     -------
     ndarray of float, shape (H, W)
     """
-    pad = 8  # the Fourier shift is periodic: without a margin the left edge would appear at the right
+    shifts_px = np.asarray(shifts_px, float)
+    if len(shifts_px) != len(image):
+        raise ValueError(f"`shifts_px` has {len(shifts_px)} shifts; give one for each of {len(image)} rows.")
+    # the Fourier shift is periodic: without a margin the left edge would appear at the right
+    pad = max(8, int(np.abs(shifts_px).max()) + 4)
     wide = np.pad(np.asarray(image, float), ((0, 0), (pad, pad)), mode="reflect")
-    phase = np.exp(-2j * np.pi * np.fft.rfftfreq(wide.shape[1])[None] * np.asarray(shifts_px)[:, None])
+    phase = np.exp(-2j * np.pi * np.fft.rfftfreq(wide.shape[1])[None] * shifts_px[:, None])
     return np.fft.irfft(np.fft.rfft(wide, axis=1) * phase, n=wide.shape[1], axis=1)[:, pad:-pad]
 
 
 def smooth_noise(shape, sigma_px, rng):
     """Gaussian noise with a correlation length, scaled to RMS 1.
 
-    Long lengths are drawn on a coarse grid and stretched: the same field for a fraction of the time.
+    Long lengths are drawn on a coarse grid and stretched: the same field for a fraction of the time. Their mean
+    is taken off, because over a field no longer than the noise it would be many times the rest.
     """
     if sigma_px <= 0.05:
         return rng.standard_normal(shape)
@@ -105,7 +110,9 @@ def smooth_noise(shape, sigma_px, rng):
         coarse = tuple(s // step + 4 for s in shape)
         small = gaussian_filter(rng.standard_normal(coarse), sigma_px / step, truncate=3, mode="wrap")
         noise = _stretch(small, shape, step)
-    return noise / (noise.std() + 1e-12)
+        noise -= noise.mean()
+    noise /= np.sqrt(max(np.vdot(noise, noise) / noise.size - noise.mean() ** 2, 0)) + 1e-12
+    return noise
 
 
 def _stretch(small, shape, step):
