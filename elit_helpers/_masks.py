@@ -91,16 +91,22 @@ def _channels(xy, elements, classes):
 
 
 def discs(row_col, channel, background, shape, radius):
-    """Write discs into a label image, far pixels first, so that the nearest atom has the last word."""
-    labels = np.full(shape, background, np.int64)
+    """Write discs into a label image; where they overlap the nearest atom has its way."""
     reach = int(np.ceil(radius)) + 1
     window = np.arange(-reach, reach + 1)
     base = np.round(row_col).astype(int)
-    rows = base[:, :1, None] + window[None, :, None] + 0 * window[None, None, :]
-    cols = base[:, 1:, None] + window[None, None, :] + 0 * window[None, :, None]
-    far = (rows - row_col[:, :1, None]) ** 2 + (cols - row_col[:, 1:, None]) ** 2
-    inside = (far < radius**2) & (rows >= 0) & (rows < shape[0]) & (cols >= 0) & (cols < shape[1])
-    order = np.argsort(-far[inside])
-    value = np.broadcast_to(channel[:, None, None], far.shape)[inside]
-    labels[rows[inside][order], cols[inside][order]] = value[order]
-    return labels
+    near = ((base >= -reach) & (base < np.array(shape) + reach)).all(1)
+    base, off = base[near], (row_col - base)[near]
+    far = ((window - off[:, :1]) ** 2)[:, :, None] + ((window - off[:, 1:]) ** 2)[:, None, :]
+    # on a grid with a border as wide as the windows, discs at the edge need no further care
+    height, width = (n + 4 * reach for n in shape)
+    middle = (base[:, 0] + 2 * reach) * width + base[:, 1] + 2 * reach
+    inside = np.flatnonzero(far < radius**2)
+    atom, place = np.divmod(inside, len(window) ** 2)
+    pixel = middle[atom] + (window[:, None] * width + window).ravel()[place]
+    distance, nearest = far.ravel()[inside], np.full(height * width, np.inf)
+    np.minimum.at(nearest, pixel, distance)
+    wins = distance == nearest[pixel]
+    labels = np.full(height * width, background, np.int64)
+    labels[pixel[wins]] = channel[near][atom[wins]]
+    return labels.reshape(height, width)[2 * reach : -2 * reach, 2 * reach : -2 * reach].copy()
