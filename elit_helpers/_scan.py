@@ -98,8 +98,8 @@ def jitter_rows(image, shifts_px):
 def smooth_noise(shape, sigma_px, rng):
     """Gaussian noise with a correlation length, scaled to RMS 1.
 
-    Long lengths are drawn on a coarse grid and stretched: the same field for a fraction of the time. Their mean
-    is taken off, because over a field no longer than the noise it would be many times the rest.
+    Long lengths are drawn on a coarse grid and stretched: the same field for a fraction of the time. Their
+    mean is taken off, because over a field no longer than the noise it would be many times the rest.
     """
     if sigma_px <= 0.05:
         return rng.standard_normal(shape)
@@ -107,7 +107,7 @@ def smooth_noise(shape, sigma_px, rng):
     if step == 1:
         noise = gaussian_filter(rng.standard_normal(shape), sigma_px, truncate=3, mode="wrap")
     else:
-        coarse = tuple(s // step + 4 for s in shape)
+        coarse = tuple(max(s // step + 4, 16) for s in shape)  # 16: room enough that its ends differ
         small = gaussian_filter(rng.standard_normal(coarse), sigma_px / step, truncate=3, mode="wrap")
         noise = _stretch(small, shape, step)
         noise -= noise.mean()

@@ -4,9 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.ndimage import center_of_mass, label
 from scipy.stats import chisquare
 
@@ -15,73 +12,6 @@ from elit_helpers.data import load_image
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames"
 needs_real_frames = pytest.mark.skipif(not REAL.is_dir(), reason=f"real frames are not at {REAL}")
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.tuples(st.floats(-50, 500), st.floats(-50, 500)), min_size=1, max_size=5),
-    st.floats(0.01, 0.5),
-    st.integers(16, 2000),
-)
-def test_pixels_and_angstrom_are_inverse(points, pixel_size, height):
-    there = images.to_pixels(points, pixel_size=pixel_size, height=height)
-    back = images.to_angstrom(there, pixel_size=pixel_size, height=height)
-    np.testing.assert_allclose(back, points, atol=1e-6)
-
-
-def test_a_spot_lies_where_the_atom_is_with_y_upwards():
-    imaging = images.Imaging(pixel_size=0.1, shape=(80, 100), tail_weight=0.0)
-    picture = images.render([[3.33, 4.87]], [1.0], imaging=imaging)
-    row, col = center_of_mass(picture)
-    assert (row, col) == pytest.approx((79 - 48.7, 33.3), abs=1e-3)
-
-
-def test_rendering_adds_up():
-    imaging = images.Imaging(shape=(60, 60))
-    a, b = np.array([[2.0, 3.0]]), np.array([[3.1, 3.2]])
-    both = images.render(np.r_[a, b], [1.0, 3.0], imaging=imaging)
-    apart = images.render(a, [1.0], imaging=imaging) + images.render(b, [3.0], imaging=imaging)
-    np.testing.assert_allclose(both, apart, atol=1e-12)
-
-
-def test_drift_moves_the_atoms_written_late():
-    still, drifting = images.Imaging(shape=(100, 100)), images.Imaging(shape=(100, 100), drift_A=(1.0, 0.0))
-    points = np.array([[5.0, 9.9], [5.0, 0.0]])  # first row, last row
-    moved = images.scan_positions(points, imaging=drifting) - images.scan_positions(points, imaging=still)
-    np.testing.assert_allclose(moved, [[0, 0], [0, 9.9]], atol=1e-9)
-
-
-def test_dose_sets_the_counts_and_their_noise():
-    imaging = images.Imaging(shape=(200, 200), dose=400.0, pedestal=2.0)
-    empty = Atoms("C", positions=[[-50, -50, 0]])
-    counts = images.simulate_frame(empty, imaging, 1) * imaging.counts_per_peak
-    assert counts.mean() == pytest.approx(2.0 * 400 * 0.01, rel=0.02)
-    assert counts.var() == pytest.approx(counts.mean(), rel=0.05)
-    np.testing.assert_allclose(counts, np.round(counts), atol=1e-3)
-
-
-def test_the_same_seed_gives_the_same_frame():
-    sheet = samples.graphene_sheet((12.0, 12.0))
-    imaging = images.Imaging(
-        shape=(100, 100), dose=200.0, jitter_A=0.05, contamination=3.0, background=0.2, noise=0.1
-    )
-    np.testing.assert_array_equal(
-        images.simulate_frame(sheet, imaging, 3), images.simulate_frame(sheet, imaging, 3)
-    )
-
-
-def test_shifting_rows_by_whole_pixels_is_exact():
-    picture = np.random.default_rng(0).normal(size=(5, 64))
-    np.testing.assert_allclose(images.jitter_rows(picture, [2] * 5)[:, 8:-8], picture[:, 6:-10], atol=1e-9)
-
-
-def test_bad_settings_and_unknown_elements_are_refused():
-    with pytest.raises(ValueError, match="jitter_A"):
-        images.Imaging(jitter_A=-1.0)
-    with pytest.raises(ValueError, match="dose"):
-        images.Imaging(dose=0.0)
-    with pytest.raises(ValueError, match="brightness"):
-        images.weights_of(["C", "Au"])
 
 
 def test_a_mask_has_one_disc_an_atom_and_the_background_last():
@@ -95,21 +25,6 @@ def test_a_mask_has_one_disc_an_atom_and_the_background_last():
     np.testing.assert_array_equal(one == 0, mask < 2)
     with pytest.raises(ValueError, match="lacks Si"):
         images.element_mask(sheet.positions, symbols, classes=("C", "N"), shape=(81, 81), pixel_size=0.15)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.floats(0.1, 50), st.floats(-100, 100))
-def test_normalisation_does_not_see_gain_and_offset(gain, offset):
-    picture = np.random.default_rng(0).normal(size=(40, 40))
-    first = images.normalise(picture, pixel_size=0.15)
-    np.testing.assert_allclose(images.normalise(gain * picture + offset, pixel_size=0.15), first, atol=0.02)
-
-
-def test_each_frame_is_normalised_alone():
-    frames = np.random.default_rng(0).normal(size=(2, 40, 40))
-    alone = images.normalise(frames[1], pixel_size=0.15)
-    frames[0] += 1e4
-    np.testing.assert_array_equal(images.normalise(frames, pixel_size=0.15)[1], alone[0])
 
 
 @pytest.mark.parametrize(("pixel_size", "shape"), [(0.0765, (256, 256)), (0.19, (101, 83)), (0.15, (64, 64))])
