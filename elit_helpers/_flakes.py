@@ -11,7 +11,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from elit_helpers._imaging import BRIGHTNESS
-from elit_helpers._kernels import load_kernel
 from elit_helpers._materials import Material
 
 _BEYOND = 1.5  # Å: how far outside the picture atoms still shine into it
@@ -35,8 +34,7 @@ class Lattice:
         """Look up places and brightness; `foreign` are further elements that a recipe draws."""
         columns = material.columns
         elements = tuple(dict.fromkeys([*(c[0] for c in columns), *foreign]))
-        known = load_kernel("60kV")
-        bright = {e: known.peak(e) for e in known.elements} | BRIGHTNESS | dict(material.brightness)
+        bright = BRIGHTNESS | dict(material.brightness)
         missing = sorted(({e for c in columns for e in c[3]} | set(foreign)) - set(bright))
         if missing:
             raise ValueError(
