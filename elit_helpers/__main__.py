@@ -40,7 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
 
     run = commands.add_parser("run", help="a picture through to a structure and a simulation")
-    run.add_argument("image", metavar="IMAGE", help=".npy .npz .tif .png .hdf5 .dm3 .dm4 .emd")
+    run.add_argument(
+        "image",
+        metavar="IMAGE",
+        help="a file or folder of frames, in any format that RosettaSciIO knows; or a name",
+    )
     run.add_argument("--out", required=True, metavar="FOLDER", help="where the results go; made if not there")
     run.add_argument(
         "--pixel-size", type=float, metavar="Å", help="Å/px; measured from the lattice if not given"

@@ -22,7 +22,7 @@ from elit_helpers._common import (
     progress,
     spawn_seeds,
 )
-from elit_helpers.data import Micrograph, load_image
+from elit_helpers.data import Micrograph, load_image, load_real, real_frames
 from elit_helpers.ensemble import Ensemble, default_ensemble, load_ensemble, predict
 from elit_helpers.images import CalibrationFailed, calibrate
 from elit_helpers.locate import locate_atoms
@@ -32,6 +32,7 @@ from elit_helpers.structure import to_atoms, write_structure
 MATERIALS = ("graphene",)
 DISAGREEMENT = 0.03  # two pixel sizes further apart than this are reported
 MD_STEPS, TIMESTEP_FS = 200, 1.0
+BATCH = 8  # frames in memory at a time: a stack on disk may be larger than it
 START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
 
 
@@ -85,7 +86,7 @@ def run_image(
     Parameters
     ----------
     image
-        A file that `load_image` reads, or what it returned.
+        A file that `load_image` reads, what it returned, or the name of a fetched frame of `real_frames`.
     pixel_size
         In Å/px. If None it is measured from the lattice, and failing that taken from the file.
     material
@@ -120,14 +121,15 @@ def run_image(
         bar.set_description(name)
 
     with bar:
-        micrograph = image if isinstance(image, Micrograph) else load_image(image)
+        micrograph = image if isinstance(image, Micrograph) else _open(image)
+        warnings += micrograph.metadata.get("notes", [])
         check_choice("frame", frame, range(len(micrograph.frames)))
         size, source = resolve_pixel_size(
             micrograph, pixel_size, material=material, frame=frame, warnings=warnings
         )
         stage("finding atoms")
         nets = ensemble if isinstance(ensemble, Ensemble) else _ensemble(ensemble, material)
-        found = locate_atoms(predict(nets, micrograph.frames, pixel_size=size))
+        found = _find_atoms(nets, micrograph, size)
         structure = to_atoms(found, frame=frame, material=material)
         stage("relaxing")
         choice = choose_engine(structure, engine=engine)
@@ -151,6 +153,22 @@ def run_image(
     )
     report.provenance.update(_provenance(report, nets, material))
     return report
+
+
+def _open(image: PathLike) -> Micrograph:
+    """A file; or, where there is none of that name, a real frame of that name."""
+    named = not Path(image).exists() and str(image) in set(real_frames()["name"])
+    return load_real(str(image)) if named else load_image(image)
+
+
+def _find_atoms(nets: Ensemble, micrograph: Micrograph, pixel_size: float) -> pd.DataFrame:
+    """Atoms of all frames, a few frames at a time."""
+    tables = []
+    for first in range(0, len(micrograph), BATCH):
+        frames = micrograph.frames[first : first + BATCH]
+        table = locate_atoms(predict(nets, frames, pixel_size=pixel_size))
+        tables.append(table.assign(frame=table["frame"] + first))
+    return pd.concat(tables, ignore_index=True)
 
 
 def resolve_pixel_size(
