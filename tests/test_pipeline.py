@@ -92,6 +92,29 @@ class TestRun:
         assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+class TestManyFrames:
+    def test_a_folder_taken_two_frames_at_a_time_gives_what_one_go_gives(self, tmp_path, monkeypatch):
+        frames = eh.load_movie("development").frames[:3, 128:320, 128:320]
+        for number, frame in enumerate(frames):
+            np.save(tmp_path / f"frame_{number}.npy", frame)
+        found = []
+        for batch in (2, 8):
+            monkeypatch.setattr(pipeline, "BATCH", batch)
+            found.append(pipeline.run_image(tmp_path, pixel_size=0.096, frame=2).atoms_found)
+        assert set(found[0]["frame"]) == {0, 1, 2}
+        pd.testing.assert_frame_equal(*found)
+
+    def test_a_name_that_is_not_fetched_says_how_to_fetch_it(self, capsys, tmp_path, monkeypatch):
+        monkeypatch.setenv("ELIT_CACHE", str(tmp_path / "cache"))
+        monkeypatch.delenv("ELIT_FETCH_BASE", raising=False)
+        assert "fetch" in run_and_say(capsys, tmp_path / "out", "G-Si-2nm")
+
+    @pytest.mark.skipif(not REAL.is_file(), reason=f"real frame {REAL.name} is not in ../shared/real_frames")
+    def test_a_name_stands_for_its_frame(self, monkeypatch):
+        monkeypatch.setenv("ELIT_FETCH_BASE", str(REAL.parent))
+        assert pipeline._open("G-Si-2nm").frames.shape == (1, 256, 256)
+
+
 class TestPixelSize:
     def test_the_lattice_is_asked_before_the_file(self):
         movie, warnings = eh.load_movie("development"), []
