@@ -97,7 +97,7 @@ class Material:
 
 
 def hexagonal(a: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    return ((a, 0.0), (a / 2, a * np.sqrt(3) / 2))
+    return ((a, 0.0), (a / 2, a * 3**0.5 / 2))
 
 
 def _dichalcogenide(metal: str, half: float) -> tuple[tuple[str, float, float, float], ...]:
