@@ -109,6 +109,7 @@ def augment(images: np.ndarray, labels: np.ndarray, rng: RandomState = None) -> 
     images, labels : ndarrays of the same shapes, new in memory
     """
     rng = resolve_rng(rng)
+    images, labels = np.asarray(images), np.asarray(labels)
     if images.shape != labels.shape or images.ndim != 3 or images.shape[1] != images.shape[2]:
         raise ValueError(
             f"`images` {images.shape} and `labels` {labels.shape} must both be (N, H, H): only a square "

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.ndimage import center_of_mass, label
 from scipy.stats import chisquare
 
@@ -27,17 +29,36 @@ def test_a_mask_has_one_disc_an_atom_and_the_background_last():
         images.element_mask(sheet.positions, symbols, classes=("C", "N"), shape=(81, 81), pixel_size=0.15)
 
 
-@pytest.mark.parametrize(("pixel_size", "shape"), [(0.0765, (256, 256)), (0.19, (101, 83)), (0.15, (64, 64))])
+@pytest.mark.parametrize(
+    ("pixel_size", "shape"),
+    [(0.0384, (500, 411)), (0.0765, (256, 256)), (0.15, (64, 64)), (0.171, (90, 97)), (0.3, (50, 61))],
+)
 def test_positions_come_back_from_a_resampled_image(pixel_size, shape):
-    imaging = images.Imaging(pixel_size=pixel_size, shape=shape, spot_sigma_A=0.8, tail_weight=0.0)
-    truth = np.array([[0.31 * shape[0], 0.72 * shape[1]]])
+    imaging = images.Imaging(pixel_size=pixel_size, shape=shape, spot_sigma_A=0.5, tail_weight=0.0)
+    truth = np.array([[0.41 * shape[0], 0.62 * shape[1]]])
     picture = images.render(
         images.to_angstrom(truth, pixel_size=pixel_size, height=shape[0]), [1.0], imaging=imaging
     )
     small, scale = images.resample(picture, pixel_size=pixel_size)
     found = images.resample_positions([center_of_mass(small[0])], scale)
-    np.testing.assert_allclose(found, truth, atol=0.02)
+    np.testing.assert_allclose(found, truth, atol=0.01)
     assert np.array(scale) == pytest.approx(pixel_size / 0.15, rel=0.01)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.floats(0.03, 0.5),
+    st.integers(16, 200),
+    st.integers(16, 200),
+    st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_the_scale_of_resampling_takes_corners_to_corners(pixel_size, height, width, place):
+    frame = np.random.default_rng(0).normal(size=(height, width))
+    out, scale = images.resample(frame, pixel_size=pixel_size)
+    new = np.array(out.shape[1:]) - 1
+    np.testing.assert_allclose(images.resample_positions([new], scale), [[height - 1, width - 1]], atol=1e-9)
+    there = np.array([place]) * new
+    np.testing.assert_allclose(images.resample_positions(there, scale) * scale, there, atol=1e-9)
 
 
 def test_augmentation_turns_image_and_labels_together_through_eight_symmetries():
