@@ -38,14 +38,16 @@ class Recipe:
     vacancies : int
         Up to so many columns are missing.
     silicon, silicon_edge : float
-        Mean share of carbon that is silicon, in the sheet and at its edges; nothing without carbon.
+        Mean share of carbon that is silicon, in the sheet and at its edges; nothing without carbon. Real
+        frames show silicon 2 to 4.5 times as bright as carbon, and so do these.
     background : float
         Largest RMS of a slow background [mean columns].
     jitter_A : float
         Largest RMS shift of a scan line [Å].
     lecture_noise : bool
         Noise as the original lecture adds it, at its 12 px/Å: Gaussian (`noise` is then the RMS of its pixels
-        relative to the brightest), cut to 0 … 1, then `poisson`, then `gamma`.
+        relative to the brightest), cut to 0 … 1, then `poisson`, then `gamma`. Of what else the microscope
+        adds (tails, background, contamination, jitter) the lecture has nothing.
     poisson, gamma : (float, float)
         Of the lecture's noise: parameter of AtomAI's Poisson noise, which stands for (50 / l)¹⁶ counts at
         the brightest pixel of 256 × 256, and the exponent that changes the contrast.
