@@ -129,13 +129,30 @@ def _dataset(path, name, item, known):
             return file[name][tuple(index)]
 
     item_ndim = item.ndim
-    described: dict[str, Any] = {"metadata": {"dataset": name} | known | settings(known)}
+    told, notes = _of_this_scan(known)
+    described: dict[str, Any] = {"metadata": {"dataset": name, "notes": notes} | known | settings(told)}
     with contextlib.suppress(KeyError, TypeError, ValueError):  # "NA" says that nobody wrote it down
         described["sizes"] = (10 * float(known["scan size"]) / shape[-1],) * 2
     if shape[-1] in (3, 4) and len(shape) == 3:
         return in_memory(name, item[()].reshape(shape), **described)
     block = item.chunks[kept[0]] if item.chunks and len(shape) == 3 else 1
     return Signal(name, shape, item.dtype, read, block=block, **described)
+
+
+def _of_this_scan(known):
+    """Metadata without tables that were copied from another scan, as their field of view gives away."""
+    told, notes = {}, []
+    for key, value in known.items():
+        if isinstance(value, dict):
+            field = next((v for k, v in value.items() if k.endswith("ScanSize(nm)")), None)
+            with contextlib.suppress(TypeError, ValueError, KeyError):
+                if abs(float(field) / float(known["scan size"]) - 1) > 0.1:
+                    notes.append(
+                        f"{key!r} is of another scan, of {float(field):g} nm; nothing is taken from it."
+                    )
+                    continue
+        told[key] = value
+    return told, notes
 
 
 def _json_of(text):
@@ -148,6 +165,8 @@ def _json_of(text):
 
 _CUT_SHORT = re.compile(r"failed to reshape|corrupted|truncated|invalid page offset|is missing")
 
+_BY_TIFFFILE = (1, 8, 32773, 32946)  # none, deflate (twice), PackBits: what it unpacks without imagecodecs
+
 
 def _read_tiff(path: Path) -> list[Signal]:
     tifffile = require("tifffile", "Reading TIFF")
@@ -155,6 +174,7 @@ def _read_tiff(path: Path) -> list[Signal]:
         with _rsciio.heard("tifffile") as said, tifffile.TiffFile(path) as file:
             imagej = file.imagej_metadata or {}
             signals = [_series(path, one, i, imagej) for i, one in enumerate(file.series)]
+            plain = all(int(one.keyframe.compression) in _BY_TIFFFILE for one in file.series)
     except (tifffile.TiffFileError, ValueError, RuntimeError) as error:
         if "imagecodecs" in str(error):
             raise EngineMissing(
@@ -164,7 +184,7 @@ def _read_tiff(path: Path) -> list[Signal]:
         raise ValueError(f"{path.name} could not be read as TIFF: {error}. Is the file whole?") from error
     if cut := next((line for line in said if _CUT_SHORT.search(line)), None):
         raise ValueError(f"{path.name} could not be read as TIFF: {cut}. Is the file whole?")
-    if not any(any(signal.sizes) for signal in signals) and sum(s.megabytes for s in signals) < 256:
+    if plain and not any(any(s.sizes) for s in signals) and sum(s.megabytes for s in signals) < 256:
         _borrow_axes(path, signals)
     return signals
 
@@ -188,15 +208,29 @@ def _series(path, series, number, imagej):
     pages = [getattr(p, "index", None) for p in series.pages]
     if tuple(page.shape) != shape[-2:] or not all(isinstance(p, int) for p in pages):
         return in_memory(title, series.asarray(), **described)
-
-    def read(start, stop):
-        tifffile = require("tifffile", "Reading TIFF")
-        with tifffile.TiffFile(path) as file:
-            return np.stack([file.pages[i].asarray() for i in pages[start:stop]])
-
     if len(pages) == 1:
-        return in_memory(title, series.asarray(), **described)
-    return Signal(title, shape, series.dtype, read, block=8, **described)
+        return in_memory(title, _pages(path, pages)[0], **described)
+    return Signal(title, shape, series.dtype, lambda a, b: _pages(path, pages[a:b]), block=8, **described)
+
+
+def _pages(path, numbers):
+    """Pages of a TIFF by their numbers; by Pillow where tifffile would need a package more (LZW, JPEG)."""
+    tifffile, image = require("tifffile", "Reading TIFF"), require("PIL.Image", "Reading TIFF")
+    try:
+        with tifffile.TiffFile(path) as file:
+            return np.stack([file.pages[i].asarray() for i in numbers])
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        frames = []
+        try:
+            with image.open(path) as picture:
+                for number in numbers:
+                    picture.seek(number)
+                    frames.append(np.array(picture))
+        except OSError:
+            raise error from None  # Pillow cannot either: what tifffile asks for helps
+        return np.stack(frames)
 
 
 def _tiff_unit(page, imagej):

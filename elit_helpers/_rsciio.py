@@ -67,9 +67,10 @@ def read(path: Path, plugin: dict[str, Any]) -> list[Signal]:
     """
     reader = _module(plugin, path).file_reader
     options = {"select_type": "images"} if plugin["name"] == "EMD" else {}  # no spectra from Velox files
-    signals = _left_on_disk(reader, path, options) if _size_mb(path) > _LAZY_MB else None
-    if signals is not None:
-        return signals
+    if _size_mb(path) > _LAZY_MB:
+        signals = _left_on_disk(reader, path, options)
+        if signals is not None:
+            return signals
     try:
         return _signals(*_quietly(reader, path, **options))
     except ModuleNotFoundError as error:
@@ -85,7 +86,8 @@ def read(path: Path, plugin: dict[str, Any]) -> list[Signal]:
 def _left_on_disk(reader, path, options):
     """Signals whose frames are read later; None where this reader has no way, or none that works."""
     try:
-        signals = _signals(*_quietly(reader, path, lazy=True, **options))
+        with require("dask.config", "Reading large files").set({"array.chunk-size": "16MiB"}):
+            signals = _signals(*_quietly(reader, path, lazy=True, **options))
         for signal in signals:
             if not signal.why_not:
                 signal.read(0, 1)
@@ -146,12 +148,7 @@ def _quietly(reader, path, **options):
     """Call a reader; what it warns of becomes notes beside the picture."""
     with warnings.catch_warnings(record=True) as caught, heard("rsciio") as said:
         warnings.simplefilter("always")
-        if options.get("lazy"):
-            config = require("dask.config", "Reading large files")
-            with config.set({"array.chunk-size": "16MiB"}):
-                found = reader(str(path), **options)
-        else:
-            found = reader(str(path), **options)
+        found = reader(str(path), **options)
     notes = said + [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     return found, [" ".join(note.split()) for note in notes]
 
@@ -210,6 +207,11 @@ def _lazy(title, data, described):
     shell = Signal(title, data.shape, data.dtype, lambda start, stop: None, **described)
     if shell.why_not:
         return shell
+    # What dask cuts across the frames (NeXus) would be unpacked again for each piece: ask the dataset below.
+    below = data.dask.get(f"original-{data.name}")
+    if getattr(below, "shape", None) == data.shape and data.ndim == 3:
+        packed = (getattr(below, "chunks", None) or (1,))[0]
+        return Signal(title, data.shape, data.dtype, lambda a, b: below[a:b], block=packed, **described)
     stack = data.reshape(-1, *data.shape[-2:]) if data.ndim != 3 else data
 
     def frames(start, stop):

@@ -273,6 +273,30 @@ def test_hdf5_settings_in_json_get_their_names(tmp_path, frame):
     assert (known["voltage_kV"], known["detector"], known["dataset"]) == (60, "HAADF", "image_data")
 
 
+def test_settings_that_were_copied_from_another_scan_are_not_taken(tmp_path, frame):
+    tags = {"root.SuperScan.PixelTime(us)": "8.0", "root.SuperScan.ChannelName": "MADF"}
+    for field, expected in (("2.0", ("MADF", 8)), ("6.0", ("HAADF", None))):
+        tags["root.SuperScan.ScanSize(nm)"] = field
+        with h5py.File(tmp_path / "a.hdf5", "w") as file:
+            file["image_data"] = frame
+            known = {"scan size": "2", "type of data": "HAADF", "all microscope parameters": tags}
+            file["metadata"] = json.dumps(known)
+        read = data.load_image(tmp_path / "a.hdf5").metadata
+        assert (read["detector"], read.get("dwell_us")) == expected
+        assert len(read["notes"]) == (field == "6.0")
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+def test_a_tiff_in_lzw_is_read_with_no_further_package(tmp_path, frame, pages):
+    from PIL import Image
+
+    counts = [Image.fromarray((frame + i).astype(np.uint16)) for i in range(pages)]
+    counts[0].save(tmp_path / "a.tif", compression="tiff_lzw", save_all=True, append_images=counts[1:])
+    read = data.load_image(tmp_path / "a.tif")
+    assert len(read) == pages
+    np.testing.assert_array_equal(read[-1], frame + pages - 1)
+
+
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz_is_read_forwards_and_backwards(tmp_path, stack, save):
     save(tmp_path / "a.npz", other=np.arange(4), frames=stack)
