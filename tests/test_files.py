@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import pickle
 import subprocess
 import sys
 import textwrap
@@ -261,7 +260,6 @@ def test_hdf5_stacks_in_any_packing(tmp_path, stack, chunks):
     assert read.metadata["dataset"] == "group/movie"
     np.testing.assert_array_equal(np.stack(list(read)), stack)
     np.testing.assert_array_equal(read.frames[-1], stack[-1])
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(read.frames._signal.shape)), stack.shape)
 
 
 def test_hdf5_settings_in_json_get_their_names(tmp_path, frame):
