@@ -2,8 +2,8 @@
 
 Owns the one pair of functions between pixels and Å (:func:`to_pixels`, :func:`to_angstrom`), resampling and
 augmentation. The forward model itself is in ``_optics``, masks in ``_masks`` (integer channels, background
-last), recipes and simulated training pairs in ``_recipes`` and ``_training``, the measurement of the pixel size
-in ``_calibrate``; all are reached from here.
+last), recipes and simulated training pairs in ``_recipes`` and ``_training``, the measurement of the pixel
+size in ``_calibrate``; all are reached from here.
 """
 
 from __future__ import annotations
