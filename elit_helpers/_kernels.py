@@ -91,7 +91,14 @@ class Kernel:
 @cache
 def _shipped() -> dict[str, Any]:
     path = Path(__file__).with_name("kernels.json")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return _frozen(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _frozen(value):
+    """Tuples for lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _frozen(v) for key, v in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def kernel_names() -> list[str]:
@@ -120,7 +127,7 @@ def load_kernel(name: str) -> Kernel:
     """
     check_choice("name", name, kernel_names())
     entry = _shipped()["kernels"][name]
-    return Kernel(tuple(entry["sigmas_A"]), {e: tuple(h) for e, h in entry["heights"].items()})
+    return Kernel(entry["sigmas_A"], dict(entry["heights"]))
 
 
 def kernel_card(name: str) -> dict[str, Any]:
@@ -140,5 +147,6 @@ def kernel_card(name: str) -> dict[str, Any]:
     """
     check_choice("name", name, kernel_names())
     whole = _shipped()
-    entry = json.loads(json.dumps(whole["kernels"][name]))  # a copy: what a caller changes stays with them
-    return entry | {"radius_A": list(whole["radius_A"]), "abtem": whole["abtem"]}
+    # copies: what a caller changes stays with them; a dict for each frame must not cost a millisecond
+    entry = {key: dict(v) if isinstance(v, dict) else v for key, v in whole["kernels"][name].items()}
+    return entry | {"radius_A": whole["radius_A"], "abtem": whole["abtem"]}

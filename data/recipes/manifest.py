@@ -17,6 +17,7 @@ RECIPES = {
     "handover": "make handover",
     "dftb_plus": "data/recipes/make_dftb_plus.py",
 }
+OTHERS = {"movie/kernel_check.json": "data/recipes/compare_kernels.py"}  # files with a recipe of their own
 
 
 def main(folder):
@@ -24,7 +25,9 @@ def main(folder):
         path.relative_to(folder).as_posix(): {
             "sha256": sha256(path),
             "bytes": path.stat().st_size,
-            "recipe": RECIPES[path.relative_to(folder).parts[0]],
+            "recipe": OTHERS.get(
+                path.relative_to(folder).as_posix(), RECIPES[path.relative_to(folder).parts[0]]
+            ),
         }
         for top in RECIPES
         for path in sorted((folder / top).rglob("*"))
