@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from elit_helpers._sheets import material_of
 _SHORTEST, _LONGEST = 0.02, 0.30  # Å/px searched when nothing is known
 _ENOUGH = 1.6  # contrast of reflections that needs no second witness; frames without a lattice stay below 1.4
 _ENOUGH_CONFIRMED = 1.15  # contrast that counts if the neighbours say the same size
-_SAME = 0.04  # the two estimates may differ by this or by four of their standard errors
+_SAME = 0.04  # the two estimates may differ by this, or by four of their standard errors
+_SAME_IF_WEAK = 0.025  # and by this if the one has to confirm the other
 _MOST_DISTORTED = 1.35  # ratio of the pixel's sides; more is a wrong lattice, not a scan
 
 
@@ -31,6 +32,7 @@ class Calibration:
     ----------
     pixel_size, std : float
         Side of a square as large as a pixel, from the lattice's reflections, and its standard error [Å/px].
+        Where the neighbours differ by more than both errors explain, both errors are widened.
     method : str
     nominal : float or None
         What the file or the user said [Å/px].
@@ -124,7 +126,9 @@ def calibrate(
         If no lattice stands out from the noise, or the two estimates disagree.
     """
     material = material_of(lattice)
-    frame = check_frames(image, "image")[0].astype(float)
+    frame = check_frames(image, "image")[0]
+    frame = (frame - frame.mean(dtype=float)) / frame.std(dtype=float)  # single precision is enough from here
+    frame = frame.astype(np.float32)
     sizes = (_SHORTEST, _LONGEST)
     if nominal is not None:
         nominal = check_pixel_size(nominal, "nominal")
@@ -134,11 +138,19 @@ def calibrate(
     if contrast < _ENOUGH_CONFIRMED:
         raise _no_lattice(material, contrast, sizes)
     fit = refine(frame, size, turn, pattern)
-    near = min(
-        neighbour_scales(frame, material, sizes), key=lambda n: abs(np.log(n.size / fit.size)), default=None
-    )
+    near = _next_to(fit.size, neighbour_scales(frame, material, sizes), pattern.fold)
     _judge(material, fit, near, contrast, sizes)
     return _describe(material, fit, near, contrast, nominal)
+
+
+def _next_to(size, scales, fold):
+    """The neighbours' answer, where they see one lattice inside another the one next to the reflections'.
+
+    In a square cell with a second column in its middle both are nearly as bright: their common lattice is
+    √2 finer.
+    """
+    finer = [replace(n, size=n.size / 2**0.5, std=n.std / 2**0.5) for n in scales if fold == 4]
+    return min([*scales, *finer], key=lambda n: abs(np.log(n.size / size)), default=None)
 
 
 def _judge(material, fit, near, contrast, sizes):
@@ -146,15 +158,15 @@ def _judge(material, fit, near, contrast, sizes):
     sides = np.linalg.svd(fit.to_A, compute_uv=False)
     if sides[0] > _MOST_DISTORTED * sides[1] or not sizes[0] * 0.8 < fit.size < sizes[1] * 1.25:
         raise _no_lattice(material, contrast, sizes)
+    apart = np.inf if near is None else abs(near.size - fit.size) / fit.size
+    if contrast < _ENOUGH and apart > _SAME_IF_WEAK:
+        raise _no_lattice(material, contrast, sizes)
     if near is None:
-        if contrast < _ENOUGH:
-            raise _no_lattice(material, contrast, sizes)
         return
-    allowed = max(_SAME * fit.size, 4 * np.hypot(_std(fit), near.std))
-    if abs(near.size - fit.size) > allowed:
+    if apart > max(_SAME, 4 * np.hypot(_std(fit), near.std) / fit.size):
         raise CalibrationFailed(
-            f"The reflections say {fit.size:.4f} Å/px and the neighbouring {_what(near)} {near.size:.4f}: one "
-            f"of them does not see {material.name}. Pass pixel_size=… from the microscope's field of view, "
+            f"The reflections say {fit.size:.4f} Å/px and neighbouring {_what(near)} {near.size:.4f}: one of "
+            f"them does not see {material.name}. Pass pixel_size=… from the microscope's field of view, "
             "check `lattice`, give `nominal` if you know it roughly, or crop to where the lattice shows."
         )
 
@@ -165,8 +177,8 @@ def _what(near):
 
 def _no_lattice(material, contrast, sizes):
     return CalibrationFailed(
-        f"No {material.name} lattice stands out in this frame (contrast {contrast:.1f}; {_ENOUGH:g} is enough, "
-        f"or {_ENOUGH_CONFIRMED:g} if neighbours confirm it) between {sizes[0]:.3f} and {sizes[1]:.3f} Å/px. "
+        f"No {material.name} lattice stands out between {sizes[0]:.3f} and {sizes[1]:.3f} Å/px (contrast "
+        f"{contrast:.1f}; {_ENOUGH:g} is enough, or {_ENOUGH_CONFIRMED:g} if neighbours confirm it). "
         "Pass pixel_size=… from the microscope's field of view, average some frames, or crop to a region "
         "that shows the lattice."
     )
@@ -190,19 +202,24 @@ def _describe(
     material: Material, fit: LatticeFit, near: NeighbourScale | None, contrast: float, nominal: float | None
 ) -> Calibration:
     """Put the map into numbers a microscopist asks for."""
+    widen = (
+        1.0  # a bent scan is the usual reason why two good estimates differ: they weigh the frame differently
+    )
+    if near is not None:
+        widen = max(1.0, abs(near.size - fit.size) / np.hypot(_std(fit), near.std))
     longest = np.linalg.eigh(fit.to_A.T @ fit.to_A)[1][:, -1]  # (rows, columns) of the picture
     reflection = reflections(material).waves[0] @ fit.to_A
     seen = "columns" if near is not None and near.bright else "hollows"
     return Calibration(
         pixel_size=fit.size,
-        std=_std(fit),
+        std=widen * _std(fit),
         method=f"{material.name} reflections" + ("" if near is None else f", checked by neighbouring {seen}"),
         nominal=nominal,
         disagreement=None if nominal is None else fit.size / nominal - 1,
         contrast=contrast,
         angle_deg=float(np.degrees(np.arctan2(*reflection)) % 180),
         neighbours=None if near is None else near.size,
-        neighbours_std=None if near is None else near.std,
+        neighbours_std=None if near is None else widen * near.std,
         agreement=None if near is None else near.size / fit.size - 1,
         axes=tuple(float(side) for side in np.linalg.norm(fit.to_A, axis=0)),
         anisotropy=_anisotropy(fit.to_A),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import fft2
+from scipy.fft import next_fast_len, rfft2
 from scipy.ndimage import gaussian_filter, map_coordinates, median_filter
 
 from elit_helpers._materials import Material
@@ -109,17 +109,18 @@ def column_brightness(material: Material) -> list[float]:
 
 
 def flatten(frame: np.ndarray, spacing_px: float, clip: float = 2.5) -> np.ndarray:
-    """Even out brightness and contrast over a lattice spacing [px], and clip what no lattice has.
+    """Even out brightness and contrast over a lattice spacing [px], and tame what no lattice has.
 
-    The noise of single pixels is smoothed away first, or bright atoms and contamination would not stand out
-    from it and could not be clipped. Contamination is scaled down to the rest of the frame; a hole, where
-    there is less signal and less noise, is not scaled up.
+    Bright atoms and contamination are recognised in a smoothed copy, where the noise of single pixels does
+    not hide them, and scaled down to `clip`; the frame itself is not smoothed, which would favour the lower
+    frequencies of a reflection. Where contrast is high everything is scaled down to the rest of the frame; a
+    hole, where there is less signal and less noise, is not scaled up.
     """
-    smooth = gaussian_filter(frame, 0.16 * spacing_px, truncate=3)
-    flat = smooth - gaussian_filter(smooth, 0.85 * spacing_px, truncate=3)
-    rms = np.sqrt(gaussian_filter(flat**2, 0.85 * spacing_px, truncate=3))
-    flat /= np.maximum(rms, np.median(rms)) + 1e-30
-    return np.clip(flat, -clip, clip)
+    low = gaussian_filter(frame, 0.85 * spacing_px, truncate=3)
+    smooth = gaussian_filter(frame, 0.16 * spacing_px, truncate=3) - low
+    rms = np.sqrt(gaussian_filter(smooth**2, 0.85 * spacing_px, truncate=3))
+    rms = np.maximum(rms, np.median(rms)) + 1e-30
+    return (frame - low) / np.maximum(rms, np.abs(smooth) / clip)
 
 
 def binned(frame: np.ndarray, step: int) -> np.ndarray:
@@ -191,9 +192,11 @@ def tiles(flat: np.ndarray, width_px: float) -> list[np.ndarray]:
 
 
 def _tiled_power(pieces):
-    """Mean power of the pieces on a grid twice as fine as their own frequencies, zero frequency first."""
-    n = 2 * max(pieces[0].shape)
-    return np.mean([np.abs(fft2(piece, (n, n))) ** 2 for piece in pieces], axis=0)
+    """Mean power of the pieces on a grid about twice as fine as their frequencies, zero frequency first."""
+    n = 2 * next_fast_len(max(pieces[0].shape), real=True)
+    half = np.mean([np.abs(rfft2(piece, (n, n))) ** 2 for piece in pieces], axis=0)
+    mirrored = np.roll(half[::-1, 1 : n // 2], 1, axis=0)[:, ::-1]  # −f has the power of f
+    return np.hstack([half, mirrored])
 
 
 def _polar(power, radius):
@@ -237,7 +240,7 @@ def refine(frame: np.ndarray, size: float, turn: float, pattern: Reflections) ->
     pieces = tiles(flat, _TILE * spacing_px / step)
     if len(pieces) > 1:
         to_A = _climb(pieces, to_A, pattern).to_A
-    whole = [flat * window(flat.shape)]
+    whole = [flat * np.sqrt(window(flat.shape))]  # a gentler taper: more of the frame counts
     fit = _climb(whole, to_A, pattern)
     other = _relative(whole, fit.to_A, pattern)
     if other is not None:
@@ -274,8 +277,9 @@ def _climb(pieces, to_A, pattern):
 
     Newton's method on the exact Fourier transform of the windowed pieces, whose first and second derivatives
     are transforms of the pieces times position. Each reflection counts by its power over the noise around it,
-    which is its likelihood in white noise. The errors follow from that noise; if single reflections scatter
-    more than it explains, as they do in a bent scan, they are widened by it.
+    which is its likelihood in white noise; unequal axes and shear have a prior of 0 ± 2 %. The errors follow
+    from that noise; if single reflections scatter more than it explains, as they do in a bent scan, they are
+    widened by it.
     """
     waves, shape = pattern.waves, pieces[0].shape
     noise = np.array([np.mean([_noise(p, w) for p in pieces]) for w in waves @ to_A])
@@ -284,6 +288,8 @@ def _climb(pieces, to_A, pattern):
         terms = [_power(pieces, wave) for wave in waves @ to_A]
         slope = sum(np.outer(g, t.slope) / q for g, t, q in zip(waves, terms, noise, strict=True))
         curve = sum(_spread(g, t.curve / q) for g, t, q in zip(waves, terms, noise, strict=True))
+        stiff = _DISTORTION / np.linalg.det(to_A)
+        slope, curve = slope - (stiff @ to_A.ravel()).reshape(2, 2), curve - stiff
         values, vectors = np.linalg.eigh(curve)
         uphill = np.maximum(np.abs(values), 1e-3 * np.abs(values).max())
         step = (vectors @ ((vectors.T @ slope.ravel()) / uphill)).reshape(2, 2)
@@ -294,6 +300,10 @@ def _climb(pieces, to_A, pattern):
     return _errors(to_A, terms, noise, pattern)
 
 
+# projects (to_A.ravel()) on what is no turn and no size, over the prior's variance
+_DISTORTION = np.array([[1, 0, 0, -1], [0, 1, 1, 0], [0, 1, 1, 0], [-1, 0, 0, 1]]) / 2 / 0.02**2 / 2
+
+
 def _spread(wave, block):
     """A 2 × 2 block for one reflection's place, carried over to the four numbers of the map."""
     return np.einsum("i,j,ab->iajb", wave, wave, block).reshape(4, 4)
@@ -301,12 +311,12 @@ def _spread(wave, block):
 
 def _errors(to_A, terms, noise, pattern):
     """Covariance of the map from the noise around each reflection, and how well one map fits them all."""
-    inverse, chi2, count = np.zeros((4, 4)), 0.0, 0
+    inverse, chi2, count = _DISTORTION / np.linalg.det(to_A), 0.0, 0
     for wave, term, level in zip(pattern.waves, terms, noise, strict=True):
         if np.linalg.eigvalsh(term.curve)[-1] < 0:  # on a summit; a reflection lost in noise may not be
             information = -term.curve / level  # of this reflection's place [px²]
             shift = np.linalg.solve(term.curve, term.slope)
-            inverse += _spread(wave, information)
+            inverse = inverse + _spread(wave, information)
             chi2, count = chi2 + shift @ information @ shift, count + 1
     misfit = chi2 / max(2 * count - 4, 1)
     weight = np.sqrt(pattern.strength)

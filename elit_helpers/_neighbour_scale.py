@@ -6,14 +6,37 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
-from scipy.spatial import Delaunay, QhullError
+from scipy.spatial import Delaunay, QhullError, cKDTree
 
-from elit_helpers._lattice_fit import binned, column_brightness, reflections
+from elit_helpers._lattice_fit import binned, column_brightness, flatten, reflections
 from elit_helpers._materials import Material
 
 _RATIO = 1.12  # between one trial scale and the next
-_EDGE = 0.25  # how far an edge may be from the ideal one, relative
 _FEWEST = 12  # points in whole surroundings; fewer are no lattice
+
+
+_BORDER = 0.4  # spacings: nearer to the border the smoothing sees the frame's mirror image
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How the frame is smoothed, and how far from the ideal an edge may be.
+
+    Parameters
+    ----------
+    point, around : float
+        Widths of the smoothing and of the background taken away [spacings].
+    edge : float
+        Relative.
+    """
+
+    point: float
+    around: float
+    edge: float
+
+
+_STRICT = _Look(0.22, 0.45, 0.22)
+_LENIENT = _Look(0.30, 0.55, 0.32)  # for frames so noisy that the strict look sees nothing regular
 
 
 @dataclass(frozen=True)
@@ -56,14 +79,21 @@ def neighbour_scales(
         regular scale.
     """
     cell = _Cell.of(material)
+    return _look(frame, sizes, cell, _STRICT) or _look(frame, sizes, cell, _LENIENT)
+
+
+def _look(frame, sizes, cell, look):
+    """Try all scales in one way of looking."""
     count = max(2, int(np.ceil(np.log(sizes[1] / sizes[0]) / np.log(_RATIO))) + 1)
-    trials = [_trial(frame, size, cell, sign) for size in np.geomspace(*sizes, count) for sign in cell.signs]
+    trials = [
+        _trial(frame, size, cell, sign, look) for size in np.geomspace(*sizes, count) for sign in cell.signs
+    ]
     found = [t for t in trials if t is not None and sizes[0] <= t.size <= sizes[1]]
     distinct: list[NeighbourScale] = []
     for trial in sorted(found, key=lambda t: -t.share * np.sqrt(t.points)):
         if all(abs(np.log(trial.size / d.size)) > 0.15 for d in distinct):
             # smoothed once more, for the very spacing that was found
-            again = _trial(frame, trial.size, cell, 1 if trial.bright else -1)
+            again = _trial(frame, trial.size, cell, 1 if trial.bright else -1, look)
             distinct.append(again or trial)
     return distinct
 
@@ -94,7 +124,7 @@ def _signs(material, spacing):
         grid[int(round(u * n)) % n, int(round(v * n)) % n] += bright
     index = np.fft.fftfreq(n, 1 / n)
     waves = np.stack(np.meshgrid(index, index, indexing="ij"), -1) @ np.linalg.inv(np.array(material.cell)).T
-    damped = np.fft.fft2(grid) * np.exp(-2 * (np.pi * _POINT * spacing) ** 2 * (waves**2).sum(-1))
+    damped = np.fft.fft2(grid) * np.exp(-2 * (np.pi * _STRICT.point * spacing) ** 2 * (waves**2).sum(-1))
     damped[0, 0] = 0
     smooth = np.fft.ifft2(damped).real
     return tuple(sign for sign in (1, -1) if _lead(sign * smooth) > 0.2 * np.ptp(smooth))
@@ -106,28 +136,23 @@ def _lead(cell):
     return summits[-1] - (summits[-2] if len(summits) > 1 else cell.min())
 
 
-_POINT, _AROUND = 0.22, 0.6  # spacings: widths of the smoothing and of the background taken away
-
-
-def _trial(frame, size, cell, sign):
+def _trial(frame, size, cell, sign, look):
     """Points and triangles at one trial size; None if they show no lattice."""
     spacing_px = cell.spacing / size
     if spacing_px * 4 > min(frame.shape) or spacing_px < 3:
         return None
     step = max(1, int(0.12 * spacing_px))
-    small = binned(frame, step)
-    points = _extrema(sign * small, spacing_px / step)
+    small = flatten(binned(frame, step), spacing_px / step)
+    points = _extrema(sign * small, spacing_px / step, look)
     if len(points) < _FEWEST + 8:
         return None
     try:
         triangles = Delaunay(points).simplices
     except QhullError:
         return None
-    # the scale is that of the triangles themselves; those of ordinary size first
-    area = _areas(points, triangles)
-    scale = np.sqrt(cell.area / 2 / np.median(area))
+    area, scale = _areas(points, triangles), size * step
     for _ in range(3):
-        good = _regular(points, triangles, cell.edges / scale)
+        good = _regular(points, triangles, cell.edges / scale, look.edge)
         if good.sum() < _FEWEST:
             return None
         scale = np.sqrt(cell.area / 2 / area[good].mean())
@@ -141,7 +166,9 @@ def _trial(frame, size, cell, sign):
     whole = inside & (regular == around)
     if whole.sum() < _FEWEST:
         return None
-    used = good & whole[triangles].any(1)
+    near = np.zeros(len(points), bool)
+    near[triangles[good & whole[triangles].any(1)]] = True
+    used = good & near[triangles].any(1)
     size, std = _measure(points, triangles[used], cell.area)
     share = float(whole.sum() / inside.sum())
     return NeighbourScale(size / step, std / step, int(whole.sum()), share, sign > 0)
@@ -163,17 +190,15 @@ def _measure(points, triangles, cell_area):
 
 
 def _scatter(points, triangles):
-    """Standard error of a point's row or column, from how far points lie off the middle of their ring."""
-    pairs = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    degree = np.bincount(both[:, 0], minlength=len(points))
-    middle = np.stack([np.bincount(both[:, 0], points[both[:, 1], k], len(points)) for k in (0, 1)], 1)
-    around = np.bincount(triangles.ravel(), minlength=len(points))
-    closed = (degree == around) & (degree >= 4) & (degree % 2 == 0)
-    off = points[closed] - middle[closed] / degree[closed, None]
-    if len(off) < 4:
+    """Standard error of a point's row or column, from how far points lie off the middle of opposite ones."""
+    sides = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    middle, one = points[sides[:, 0]], points[sides[:, 1]]
+    far, other = cKDTree(points).query(2 * middle - one)
+    paired = far < 0.5 * np.linalg.norm(one - middle, axis=1)
+    if paired.sum() < 4:
         return np.inf
-    return float(np.sqrt((off**2).mean() / (1 + 1 / degree[closed].mean())))
+    off = middle - (one + points[other]) / 2
+    return float(np.sqrt((off[paired] ** 2).mean() / 1.5))
 
 
 def _areas(points, triangles):
@@ -181,22 +206,30 @@ def _areas(points, triangles):
     return np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
 
 
-def _regular(points, triangles, ideal):
+def _regular(points, triangles, ideal, tolerance):
     """Triangles all of whose edges are about as long as the lattice's."""
     edges = np.stack(
         [np.linalg.norm(points[triangles[:, k]] - points[triangles[:, k - 1]], axis=1) for k in range(3)], 1
     )
-    return (np.abs(np.sort(edges, 1) / ideal - 1) < _EDGE).all(1)
+    return (np.abs(np.sort(edges, 1) / ideal - 1) < tolerance).all(1)
 
 
-def _extrema(image, spacing_px):
+def _extrema(image, spacing_px, look):
     """Bright points one lattice spacing [px] apart, to a fraction of a pixel."""
-    smooth = gaussian_filter(image, _POINT * spacing_px, truncate=3)
-    smooth -= gaussian_filter(image, _AROUND * spacing_px, truncate=3)
+    smooth = gaussian_filter(image, look.point * spacing_px, truncate=3)
+    smooth -= gaussian_filter(image, look.around * spacing_px, truncate=3)
     reach = max(1, int(0.4 * spacing_px))
+    edge = _BORDER * spacing_px  # nearer to the border the smoothing sees the frame's mirror image
     peak = (smooth == maximum_filter(smooth, 2 * reach + 1)) & (smooth > 0)
     rows, cols = np.nonzero(peak[1:-1, 1:-1])
     rows, cols = rows + 1, cols + 1
+    inner = (
+        (rows > edge)
+        & (rows < image.shape[0] - 1 - edge)
+        & (cols > edge)
+        & (cols < image.shape[1] - 1 - edge)
+    )
+    rows, cols = rows[inner], cols[inner]
     place = np.stack([rows, cols], 1).astype(float)
     for axis, (dr, dc) in enumerate(((1, 0), (0, 1))):
         before, here, after = smooth[rows - dr, cols - dc], smooth[rows, cols], smooth[rows + dr, cols + dc]
