@@ -125,6 +125,38 @@ def _dose_for_half_the_noise(answer: Any) -> tuple[bool, str]:
     return False, "Relative noise is √N/N for N counts. By what must N grow for that to halve?"
 
 
+@exercise("01.3")
+def _dose_on_the_sample(answer: Any) -> tuple[bool, str]:
+    expected = 537_600
+    if near(answer, expected, 0.05 * expected):
+        return True, "Yes: about 540 000 per Å². Of a thousand electrons hardly one reaches the detector."
+    if near(answer, 400, 1):
+        return False, "That is what the detector saw. Most electrons miss it: look for `beam_dose`."
+    if near(answer, expected / 100, 0.05 * expected / 100):
+        return False, "That is for one pixel of 0.1 Å × 0.1 Å; a hundred of them make 1 Å²."
+    return False, "What a carbon atom sends to the detector is a share of the beam; divide by it."
+
+
+@exercise("01.4")
+def _a_material(answer: Any) -> tuple[bool, str]:
+    area, columns = 3.282**2 * np.sqrt(0.75), sorted(column[3] for column in answer.columns)
+    if len(columns) != 2:
+        return (
+            False,
+            f"Seen from above there are two columns, here {len(columns)}: do the two Se share u and v?",
+        )
+    if columns != [("Se", "Se"), ("W",)]:
+        return False, f"One column is W, the other two Se; here they are {columns}."
+    if not near(answer.area, area, 0.005 * area):
+        return False, f"The cell should cover {area:.2f} Å², here {answer.area:.2f}. Are the vectors at 60°?"
+    if not near(answer.bond, 3.282 / np.sqrt(3), 0.01):
+        return (
+            False,
+            f"W and Se should lie {3.282 / np.sqrt(3):.2f} Å apart in the picture, here {answer.bond:.2f}.",
+        )
+    return True, f"Yes: columns {answer.bond:.2f} Å apart. Now `eh.sheet` and `eh.calibrate` know it."
+
+
 # --------------------------------------------------------------------------- 02 ELIT training
 @exercise("02.1")
 def _spread_of_a_pixel(answer: Any) -> tuple[bool, str]:

@@ -40,6 +40,8 @@ def test_an_unknown_exercise_is_refused(doubled):
 @pytest.mark.parametrize(
     ("number", "right", "wrong", "why"),
     [
+        ("01.3", 537_562, 400, "beam_dose"),
+        ("01.3", 537_562, 5376, "one pixel"),
         ("03.1", (3.84, 39.456), (39.456, 3.84), "wrong order"),
         ("03.1", (3.84, 39.456), (3.84, 9.6), "mirrored"),
         ("03.1", (3.84, 39.456), (3.84, 39.552), "number 511"),
@@ -69,3 +71,26 @@ def test_small_patch_is_judged_by_its_atoms():
     assert "limit is 40" in exercises.check("03.2", sizes[8.0]).message
     assert "silicon" in exercises.check("03.2", carbon).message
     assert "no hydrogen" in exercises.check("03.2", sheet).message
+
+
+def test_a_dose_is_judged_by_what_the_microscope_says():
+    import elit_helpers as eh
+
+    imaging = eh.Imaging(probe="60kV", source_sigma_A=0.30, vibration_A=0.05, dose=400)
+    assert exercises.check("01.3", imaging.beam_dose).status == "right"
+
+
+@pytest.mark.parametrize(
+    ("cell", "second", "why"),
+    [
+        (((3.282, 0), (1.641, 2.8423)), 2 / 3, "Yes"),
+        (((3.282, 0), (1.641, 2.8423)), 1 / 2, "two columns, here 3"),
+        (((3.282, 0), (0, 3.282)), 2 / 3, "vectors at 60°"),
+    ],
+)
+def test_a_material_is_judged_by_its_columns_and_its_cell(cell, second, why):
+    import elit_helpers as eh
+
+    basis = (("W", 1 / 3, 1 / 3, 0), ("Se", 2 / 3, 2 / 3, 1.67), ("Se", second, 2 / 3, -1.67))
+    verdict = exercises.check("01.4", eh.Material("WSe2", "mine", cell, basis))
+    assert why in verdict.message
