@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from elit_helpers._cell_phase import cell_phase, expected_phase
 from elit_helpers._common import ElitError, check_frames, check_pixel_size
 from elit_helpers._lattice_fit import LatticeFit, refine, reflections, search
 from elit_helpers._materials import Material
@@ -105,14 +106,16 @@ def calibrate(
     The second does not know the first's answer; only where it sees a lattice inside a lattice (two sizes,
     15 % apart or more) is the one next to it taken. Reflections that stand out clearly are believed alone,
     weaker ones only if the neighbours say the same; if the two contradict each other the frame is refused.
+    So is a hexagonal lattice whose phases say that its cell holds something else than the material does.
 
     Parameters
     ----------
     image : ndarray, shape (H, W)
         One frame. It should show a dozen cells or more.
     lattice : str or Material
-        A name from :data:`~elit_helpers.samples.MATERIALS`, or a material of your own. The picture cannot
-        tell one hexagonal lattice from another of the same symmetry: the name has to be right.
+        A name from :data:`~elit_helpers.samples.MATERIALS`, or a material of your own. The picture tells
+        square from hexagonal and graphene from a dichalcogenide, but not MoS2 from WS2 or hBN, whose columns
+        differ too little: the name has to be right.
     nominal : float, optional
         [Å/px]; if given, only sizes within 30 % of it are tried.
 
@@ -123,7 +126,7 @@ def calibrate(
     Raises
     ------
     CalibrationFailed
-        If no lattice stands out from the noise, or the two estimates disagree.
+        If no lattice stands out from the noise, the two estimates disagree, or the cell is another one.
     """
     material = material_of(lattice)
     frame = check_frames(image, "image")[0]
@@ -140,6 +143,14 @@ def calibrate(
     fit = refine(frame, size, turn, pattern)
     near = _next_to(fit.size, neighbour_scales(frame, material, sizes), pattern.fold)
     _judge(material, fit, near, contrast, sizes)
+    inside = cell_phase(frame, fit, material)
+    if inside is not None and inside.contradicts(material):
+        raise CalibrationFailed(
+            f"The lattice is hexagonal, but not {material.name}: the phases of its three first reflections "
+            f"add up to {inside.phase:.0f}° ± {inside.std:.0f}°, those of {material.name} to "
+            f"{expected_phase(material):.0f}°. Give another `lattice`; of those that ship this could be "
+            f"{', '.join(inside.fitting()) or 'none'}."
+        )
     return _describe(material, fit, near, contrast, nominal)
 
 

@@ -74,10 +74,11 @@ class LatticeFit:
         return float(np.sqrt(slope @ self.covariance @ slope))
 
 
-def reflections(material: Material, limit: int = 12) -> Reflections:
+def reflections(material: Material, *, limit: int = 12, least: float = 0.15) -> Reflections:
     """List the reflections of a material that a microscope with atomic resolution may show.
 
-    The amplitude is the structure factor of the columns, damped by the spot's width.
+    The amplitude is the structure factor of the columns, damped by the spot's width; those under `least` of
+    the strongest are left out, and of the rest the `limit` shortest are kept.
     """
     to_waves = np.linalg.inv(np.array(material.cell)).T
     index = np.array([(h, k) for h in range(-4, 5) for k in range(-4, 5) if (h, k) > (0, 0)])
@@ -87,7 +88,7 @@ def reflections(material: Material, limit: int = 12) -> Reflections:
         factor += bright * np.exp(-2j * np.pi * index @ [u, v])
     strength = np.abs(factor) * np.exp(-2 * (np.pi * _SPOT_A) ** 2 * (waves**2).sum(1))
     strength /= strength.max()
-    seen = np.flatnonzero(strength > 0.15)
+    seen = np.flatnonzero(strength > least)
     seen = seen[np.argsort(np.linalg.norm(waves[seen], axis=1), kind="stable")][:limit]
     lengths = np.linalg.norm(np.array(material.cell), axis=1)
     cosine = np.dot(*np.array(material.cell)) / lengths.prod()
