@@ -26,6 +26,7 @@ from elit_helpers._optics import render, scan_positions, simulate_frame, to_angs
 from elit_helpers._recipes import RECIPES, Recipe
 from elit_helpers._scan import jitter_rows, smooth_noise
 from elit_helpers._spots import add_spots
+from elit_helpers._statistics import FrameStatistics, frame_statistics, real_figures
 from elit_helpers._training import training_pairs, training_set
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "RECIPES",
     "Calibration",
     "CalibrationFailed",
+    "FrameStatistics",
     "Imaging",
     "Recipe",
     "add_spots",
@@ -42,8 +44,10 @@ __all__ = [
     "calibrate",
     "contamination_map",
     "element_mask",
+    "frame_statistics",
     "jitter_rows",
     "normalise",
+    "real_figures",
     "render",
     "resample",
     "resample_positions",
