@@ -136,13 +136,14 @@ def _fit(frame, pixel_size, material) -> LatticeFit:
     scaled = ((frame - frame.mean()) / frame.std()).astype(np.float32)
     pattern = reflections(material)
     size, turn, contrast = search(scaled, (0.92 * pixel_size, 1.08 * pixel_size), pattern)
-    if contrast < _CONTRAST:
+    fit = refine(scaled, size, turn, pattern) if contrast >= _CONTRAST else None
+    if fit is None or abs(np.log(fit.size / pixel_size)) > 0.1:
         raise CalibrationFailed(
             f"No {material.name} lattice is seen at {pixel_size:.4f} Å/px within 8 % (contrast "
             f"{contrast:.1f}, needed {_CONTRAST:g}). Measure the pixel size with `calibrate(image)` first, "
             "or crop to a region that shows the lattice."
         )
-    return refine(scaled, size, turn, pattern)
+    return fit
 
 
 def _resolved(pattern, fit) -> Reflections:
@@ -156,7 +157,7 @@ def _resolved(pattern, fit) -> Reflections:
 class _Pieces:
     """Pieces of a frame, overlapping by half or spread over a large one, and what is measured in each.
 
-    ``amplitude`` (n, K) of each reflection with the frame's corner as origin, ``level`` (n,) of the background.
+    ``amplitude`` (n, K) of each reflection from the frame's corner on, ``level`` (n,) of the background.
     """
 
     def __init__(self, frame, waves, spacing_px):
