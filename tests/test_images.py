@@ -1,6 +1,4 @@
-"""Atoms to images and masks, one pixel size to another and back, the pixel size from the lattice."""
-
-from pathlib import Path
+"""Masks of atoms, one pixel size to another and back, the eight symmetries."""
 
 import numpy as np
 import pytest
@@ -10,10 +8,6 @@ from scipy.ndimage import center_of_mass, label
 from scipy.stats import chisquare
 
 from elit_helpers import images, samples
-from elit_helpers.data import load_image
-
-REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames"
-needs_real_frames = pytest.mark.skipif(not REAL.is_dir(), reason=f"real frames are not at {REAL}")
 
 
 def test_a_mask_has_one_disc_an_atom_and_the_background_last():
@@ -101,31 +95,3 @@ def test_masks_refuse_what_has_no_place_or_no_class():
     with pytest.raises(ValueError, match="pixel_size"):
         images.element_mask([[1.0, 1.0]], ["C"], **(options | {"pixel_size": 0.0}))
     assert (images.element_mask(np.zeros((0, 2)), [], **options) == 1).all()
-
-
-@pytest.mark.parametrize(
-    ("pixel_size", "shape"), [(0.05, (400, 400)), (0.096, (256, 256)), (0.2, (160, 200))]
-)
-def test_the_lattice_gives_the_pixel_size(pixel_size, shape):
-    sheet = samples.graphene_sheet((shape[1] * pixel_size, shape[0] * pixel_size), angle=20)
-    imaging = images.Imaging(
-        pixel_size=pixel_size, shape=shape, dose=400.0, pedestal=3.0, jitter_A=0.04, contamination=4.0
-    )
-    measured = images.calibrate(images.simulate_frame(sheet, imaging, 2))
-    assert measured.pixel_size == pytest.approx(pixel_size, rel=0.01)
-
-
-def test_noise_is_not_taken_for_a_lattice():
-    noise = np.random.default_rng(1).normal(size=(200, 200))
-    with pytest.raises(images.CalibrationFailed, match="Pass pixel_size"):
-        images.calibrate(noise)
-
-
-# test-1: the table of these frames says 0.089; its six reflections and its autocorrelation agree on 0.0863
-@needs_real_frames
-@pytest.mark.parametrize(
-    ("name", "expected"), [("G-Si-2nm", 0.0765), ("G-dimSi", 0.0384), ("test-1", 0.0863)]
-)
-def test_real_frames_are_calibrated_within_a_percent(name, expected):
-    measured = images.calibrate(load_image(REAL / f"{name}.hdf5").frames[0])
-    assert measured.pixel_size == pytest.approx(expected, rel=0.01)
