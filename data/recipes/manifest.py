@@ -16,6 +16,7 @@ RECIPES = {
     "movie": "data/recipes/make_movie.py",
     "handover": "make handover",
     "dftb_plus": "data/recipes/make_dftb_plus.py",
+    "real_frames.json": "data/recipes/measure_real_frames.py",
 }
 OTHERS = {"movie/kernel_check.json": "data/recipes/compare_kernels.py"}  # files with a recipe of their own
 
@@ -30,7 +31,7 @@ def main(folder):
             ),
         }
         for top in RECIPES
-        for path in sorted((folder / top).rglob("*"))
+        for path in sorted((folder / top).rglob("*") if (folder / top).is_dir() else [folder / top])
         if path.is_file() and not path.name.startswith(".")
     }
     (folder / "MANIFEST.json").write_text(json.dumps({"files": files}, indent=1) + "\n", encoding="utf-8")
