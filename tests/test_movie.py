@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
+from scipy.spatial import cKDTree
 
 from elit_helpers import data
 from elit_helpers.workspace import sha256
@@ -121,6 +122,17 @@ def test_a_divacancy_marks_fourteen_atoms_and_a_vacancy_twelve():
     assert (first["defect"] == "5-8-5").sum() == 14
     vacancies = first[first["defect"] == "vacancy"][["x_A", "y_A"]].to_numpy()
     assert len(vacancies) % 12 == 0
+
+
+@pytest.mark.parametrize("number", [0, 7, 8, 15])
+def test_the_lattice_keeps_its_length_in_every_frame(number, recipe):
+    """A sheet that warps, or shrinks with each relaxation, would show another pixel size in every frame."""
+    places = recipe.load_structure(FOLDER, number).positions[:, :2]
+    inside = ((places > 3) & (places < 46)).all(1)
+    away = cKDTree(places).query(places[inside], 4)[0][:, 1:]
+    whole = (np.abs(away - 1.42) < 0.1).all(1)
+    # the median: round a defect the sheet is tilted, and its bonds look shorter
+    assert np.median(away[whole]) == pytest.approx(2.46 / np.sqrt(3), rel=0.002)
 
 
 @pytest.mark.parametrize(("half", "number"), [("development", 3), ("scoring", 12)])
