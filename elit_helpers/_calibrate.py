@@ -128,7 +128,7 @@ def calibrate(
     CalibrationFailed
         If no lattice stands out from the noise, the two estimates disagree, or the cell is another one.
     """
-    material = material_of(lattice)
+    material = material_of(lattice, "lattice")
     frame = check_frames(image, "image")[0]
     frame = (frame - frame.mean(dtype=float)) / frame.std(dtype=float)  # single precision is enough from here
     frame = frame.astype(np.float32)

@@ -20,25 +20,27 @@ from elit_helpers._materials import MATERIALS, Material, hexagonal
 _REACH = 1.75  # Å: longest C-C distance that counts as a bond
 
 
-def material_of(material: str | Material) -> Material:
+def material_of(material: str | Material, name: str = "material") -> Material:
     """Look a material up by its name; a :class:`Material` is returned as it is.
 
     Parameters
     ----------
     material : str or Material
         A key of :data:`MATERIALS`, or a material of your own.
+    name : str
+        What the caller's argument is called, for the error.
 
     Raises
     ------
     ValueError
-        For an unknown name.
+        For a material that is not there.
     """
     if isinstance(material, Material):
         return material
     if isinstance(material, str) and material in MATERIALS:
         return MATERIALS[material]
     raise ValueError(
-        f"`material` is {material!r}; choose one of {', '.join(map(repr, MATERIALS))}, or describe yours: "
+        f"`{name}` is {material!r}; choose one of {', '.join(map(repr, MATERIALS))}, or describe yours: "
         "Material(name, about, cell, basis)."
     )
 
