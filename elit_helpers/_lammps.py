@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
+from ase.constraints import FixAtoms
 from ase.data import atomic_masses, atomic_numbers
 
 from elit_helpers._common import ElitError, EngineMissing
@@ -201,6 +202,17 @@ class Session:
         values[order] = self._lmp.numpy.extract_atom(name)[: self._count]
         return values
 
+    def hold(self, atoms: Atoms) -> str:
+        """Keep the atoms under `ase.constraints.FixAtoms` where they are; return the group of all others."""
+        held = held_atoms(atoms) + 1
+        if not len(held):
+            return "all"
+        for first in range(0, len(held), 100):  # LAMMPS limits the words of a line
+            self.command("group held id " + " ".join(map(str, held[first : first + 100])))
+        self.command("group free subtract all held", "fix held held setforce 0 0 0")
+        self.command("velocity held set 0 0 0")
+        return "free"
+
     def snapshot(self) -> Snapshot:
         """Read positions, velocities, forces and energy; positions go on through the periodic boundary."""
         low, high, xy, yz, xz, *_ = self._lmp.extract_box()
@@ -227,6 +239,23 @@ class Session:
     def close(self) -> None:
         """Free the instance and its memory."""
         self._lmp.close()
+
+
+def held_atoms(atoms: Atoms) -> np.ndarray:
+    """Indices of the atoms that a `FixAtoms` holds.
+
+    Raises
+    ------
+    ValueError
+        For any other constraint, which LAMMPS would be run without.
+    """
+    others = [type(c).__name__ for c in atoms.constraints if not isinstance(c, FixAtoms)]
+    if others:
+        raise ValueError(
+            f"`atoms` is under {', '.join(others)}; LAMMPS is told of ase.constraints.FixAtoms only. Remove "
+            "it with atoms.set_constraint(), or take an engine that ASE drives, such as 'tblite:gfn1'."
+        )
+    return np.unique(np.concatenate([c.index for c in atoms.constraints] or [np.zeros(0, int)]))
 
 
 @contextmanager
@@ -257,11 +286,12 @@ def dynamics(
         Temperature of a Langevin bath [K]; None conserves the energy.
     """
     with open_session(atoms, potential) as session:
-        session.command(f"timestep {timestep_fs / 1000:.10g}", "fix move all nve", f"thermo {every}")
+        free = session.hold(atoms)
+        session.command(f"timestep {timestep_fs / 1000:.10g}", f"fix move {free} nve", f"thermo {every}")
         if bath_K is not None:
             # "zero yes": the bath gives no push to the whole, so the structure stays where it is.
             bath = f"langevin {bath_K:g} {bath_K:g} {DAMPING_FS / 1000:g}"
-            session.command(f"fix bath all {bath} {seed % 900_000_000 + 1} zero yes")
+            session.command(f"fix bath {free} {bath} {seed % 900_000_000 + 1} zero yes")
         session.command("run 0 post no")
         yield session.snapshot()
         done = 0
@@ -282,6 +312,7 @@ def minimise(
     moves too.
     """
     with open_session(atoms, potential) as session:
+        session.hold(atoms)
         session.command("min_modify norm max", "run 0 post no")
         moment = session.snapshot()
         yield moment

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.md.velocitydistribution import Stationary, ZeroRotation
 from ase.neighborlist import neighbor_list
@@ -96,7 +97,8 @@ def relax(
     Parameters
     ----------
     atoms
-        The structure, N atoms, Å.
+        The structure, N atoms, Å. Atoms under an `ase.constraints.FixAtoms` are held where they are (after
+        the scaling): the rim of a flake, for one, which in the sample is no rim.
     engine
         A key of `ENGINES` or ``"auto"``.
     fmax
@@ -133,7 +135,8 @@ def relax(
     scaled, scale = to_own_lattice(atoms, choice.name) if free else (atoms.copy(), 1.0)
     flat = len(scaled) > 3 and np.ptp(scaled.positions[:, 2]) < 1e-6
     if flat and nudge_A:
-        scaled.positions[:, 2] += nudge_A * np.random.default_rng(0).standard_normal(len(scaled))
+        nudge = nudge_A * np.random.default_rng(0).standard_normal(len(scaled))
+        scaled.positions[:, 2] += np.where(_held(scaled), 0.0, nudge)
     kind, _, method = choice.name.partition(":")
     relaxer = _lammps.minimise if kind == "lammps" else _ase_engines.minimise
     moments = list(relaxer(scaled, method, fmax=fmax, steps=steps, cell=cell))
@@ -173,7 +176,8 @@ def run_md(
     Parameters
     ----------
     atoms
-        The structure, N atoms, best relaxed with the same engine. Nothing is scaled here.
+        The structure, N atoms, best relaxed with the same engine. Nothing is scaled here; what a `FixAtoms`
+        holds stays held, and is not counted in the temperature.
     engine
         A key of `ENGINES` or ``"auto"``.
     steps
@@ -363,9 +367,10 @@ def _with_velocities(atoms: Atoms, temperature_K: float | None, rng: np.random.G
         return moving
     spread = np.sqrt(units.kB * temperature_K * moving.get_masses())
     moving.set_momenta(rng.standard_normal((len(moving), 3)) * spread[:, None])
-    Stationary(moving)
-    if not moving.pbc.any() and len(moving) > 2:
-        ZeroRotation(moving)
+    if not _held(moving).any():  # what is held can neither drift nor turn
+        Stationary(moving)
+        if not moving.pbc.any() and len(moving) > 2:
+            ZeroRotation(moving)
     # A draw for few atoms strays by several per cent: what is asked for is what the run starts with.
     drawn = 2 * moving.get_kinetic_energy() / (_freedom(moving, conserves_rotation=True) * units.kB)
     if drawn > 0:
@@ -374,9 +379,19 @@ def _with_velocities(atoms: Atoms, temperature_K: float | None, rng: np.random.G
 
 
 def _freedom(atoms: Atoms, *, conserves_rotation: bool) -> int:
-    """What cannot move carries no heat: the drift that was taken out, and for a free flake the rotation."""
+    """What cannot move carries no heat: held atoms, or else drift and, for a flake, rotation as a whole."""
+    held = _held(atoms).sum()
     frozen = 6 if conserves_rotation and not atoms.pbc.any() else 3
-    return max(3 * len(atoms) - frozen, 1)
+    return max(3 * (len(atoms) - held) - (0 if held else frozen), 1)
+
+
+def _held(atoms: Atoms) -> np.ndarray:
+    """Which atoms a `FixAtoms` holds."""
+    held = np.zeros(len(atoms), bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            held[constraint.index] = True
+    return held
 
 
 def _bar(moments: Iterable, steps: int, every: int, enabled: bool) -> Iterable:

@@ -7,6 +7,7 @@ from ase.build import graphene, make_supercell, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import elit_helpers as eh
 from elit_helpers import EngineMissing, _lammps, simulate
 from elit_helpers.simulate import (
     ENGINES,
@@ -341,3 +342,43 @@ def test_potentials_agree_with_their_reference_values():
 def test_every_engine_says_what_it_is_for():
     assert len(simulate.engine_table()) == len(ENGINES)
     assert all(e.good_for and e.bad_for for e in ENGINES.values())
+
+
+class TestHeldAtoms:
+    """ASE's `FixAtoms` is obeyed by every engine: the rim of a cut-out is no rim in the sample."""
+
+    @pytest.fixture
+    def flake(self):
+        from ase.constraints import FixAtoms
+
+        sheet, _ = eh.add_vacancy(eh.graphene_sheet((16.0, 16.0)), 40)
+        sheet.set_constraint(FixAtoms(mask=eh.edge_atoms(sheet)))
+        return sheet
+
+    @pytest.mark.parametrize("engine", ["lammps:lcbop", "ase:lj"])
+    def test_they_stay_through_relaxation_and_dynamics_and_others_move(self, flake, engine):
+        held = flake.constraints[0].index
+        relaxed = eh.relax(flake, engine=engine, steps=40).atoms
+        run = eh.run_md(relaxed, engine=engine, steps=10, timestep_fs=0.2, temperature_K=300, rng=1)
+        for before, after in ((flake, relaxed), (relaxed, run.atoms)):
+            moved = np.linalg.norm(after.positions - before.positions, axis=1)
+            assert moved[held].max() < 1e-9
+            assert moved.max() > 1e-4
+
+    def test_they_carry_no_heat(self, flake):
+        run = eh.run_md(flake, engine="lammps:lcbop", steps=2, temperature_K=300, rng=1, every=1)
+        assert run.log["temperature_K"].iloc[0] == pytest.approx(300, rel=1e-6)
+        held = flake.constraints[0].index
+        assert np.abs(run.trajectory[0].get_velocities()[held]).max() == 0
+
+    def test_a_bath_keeps_its_temperature_among_the_others(self, flake):
+        settings = {"steps": 600, "timestep_fs": 0.5, "temperature_K": 500, "ensemble": "nvt", "rng": 2}
+        run = eh.run_md(flake, engine="lammps:lcbop", **settings)
+        assert run.log["temperature_K"].iloc[-20:].mean() == pytest.approx(500, rel=0.25)
+
+    def test_a_constraint_that_lammps_cannot_keep_is_refused(self, flake):
+        from ase.constraints import FixBondLengths
+
+        flake.set_constraint(FixBondLengths([[0, 1]]))
+        with pytest.raises(ValueError, match="under FixBondLengths; LAMMPS is told of .*FixAtoms only"):
+            eh.relax(flake, engine="lammps:lcbop")
