@@ -6,6 +6,7 @@ usage: python docs/figures_src/molecular_dynamics.py
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from ase.constraints import FixAtoms
 from ase.io import read
 
 import elit_helpers as eh
@@ -26,7 +27,9 @@ def main() -> None:
             sheet = eh.relax(sheet, engine=engine, cell="xy").atoms
         run = eh.run_md(sheet, engine=engine, steps=200, every=4, rng=1)
         eh.plots.temperature(run.log, ax=axes[0], label=label, title="started at 300 K")
-    relaxation = eh.relax(read(eh.take("structure.extxyz").path), fmax=0.05)
+    structure = read(eh.take("structure.extxyz").path)
+    structure.set_constraint(FixAtoms(mask=eh.edge_atoms(structure)))
+    relaxation = eh.relax(structure, fmax=0.05)
     hot = eh.run_md(
         relaxation.atoms,
         engine=relaxation.engine,
