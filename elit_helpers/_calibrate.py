@@ -80,9 +80,9 @@ class Calibration:
     to_A: np.ndarray | None = None
 
     def __str__(self):
-        text = f"{self.pixel_size:.4f} ± {self.std:.4f} Å/px ({self.method})"
+        text = f"{self.pixel_size:.5f} ± {self.std:.5f} Å/px ({self.method})"
         if self.neighbours is not None:
-            text += f", neighbours say {self.neighbours:.4f} ± {self.neighbours_std:.4f}"
+            text += f", neighbours say {self.neighbours:.5f} ± {self.neighbours_std:.5f}"
         if self.disagreement is not None:
             text += f", {100 * self.disagreement:+.1f} % against the nominal {self.nominal:.4f}"
         if self.anisotropy - 1 > max(0.02, 3 * self.anisotropy_std):

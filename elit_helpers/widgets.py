@@ -46,8 +46,9 @@ def explore(draw: Callable[..., Any], *, alt: str, **controls: Any) -> Shown:
     alt
         What the figure shows, for those who cannot see it and for pages without a kernel.
     **controls
-        As `ipywidgets.interact` takes them: ``(low, high, step)``, a list of choices, a bool, or a widget.
-        A control is labelled by its name, with underscores as spaces.
+        As `ipywidgets.interact` takes them: ``(low, high, step)``, a list of choices, a bool, or a widget;
+        ``(low, high, step, start)`` begins at `start` instead of half-way. A control is labelled by its
+        name, with underscores as spaces.
 
     Raises
     ------
@@ -73,8 +74,11 @@ def explore(draw: Callable[..., Any], *, alt: str, **controls: Any) -> Shown:
 def _handles(widgets: Any, controls: dict[str, Any]) -> dict[str, Any]:
     """Turn short forms into widgets as `interact` does, redrawing on release rather than while dragging."""
     handles = {}
+    starts = {name: c[3] for name, c in controls.items() if isinstance(c, tuple) and len(c) == 4}
+    controls = {name: c[:3] if name in starts else c for name, c in controls.items()}
     for widget in widgets.interactive(lambda **_: None, **controls).kwargs_widgets:
         name = widget._kwarg
+        widget.value = starts.get(name, widget.value)
         widget.description = name.replace("_", " ")
         if hasattr(widget, "continuous_update"):
             widget.continuous_update = False

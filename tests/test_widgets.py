@@ -21,6 +21,11 @@ def test_moving_a_control_redraws_the_figure():
     assert picture.value != before
 
 
+def test_a_control_begins_where_it_is_told():
+    shown = widgets.explore(draw, alt="a line", dose=(1, 9, 2, 3), grid=False)
+    assert shown.widget.children[0].value == 3
+
+
 def test_a_callback_that_raises_is_not_swallowed():
     def fail(dose):
         if dose > 3:
