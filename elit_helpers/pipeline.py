@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from ase.constraints import FixAtoms
 
 from elit_helpers import plots, workspace
 from elit_helpers._common import (
@@ -22,6 +23,7 @@ from elit_helpers._common import (
     progress,
     spawn_seeds,
 )
+from elit_helpers.analysis import edge_atoms
 from elit_helpers.data import Micrograph, load_image, load_real, real_frames
 from elit_helpers.ensemble import Ensemble, default_ensemble, load_ensemble, predict
 from elit_helpers.images import CalibrationFailed, calibrate
@@ -51,7 +53,7 @@ class Report:
     structure
         ASE `Atoms` of the chosen frame: measured positions [Å], not relaxed.
     choice, relaxation, dynamics
-        The engine and why; its relaxation and its constant-energy run.
+        The engine and why; its relaxation and its constant-energy run, the rim of the flake held.
     warnings
         What a careful reader should know, a sentence each.
     provenance
@@ -133,7 +135,7 @@ def run_image(
         structure = to_atoms(found, frame=frame, material=material)
         stage("relaxing")
         choice = choose_engine(structure, engine=engine)
-        relaxation = relax(structure, engine=choice.name)
+        relaxation = relax(_rim_held(structure), engine=choice.name)
         stage("molecular dynamics")
         (seed,) = spawn_seeds(rng, 1)
         md = {"steps": MD_STEPS, "timestep_fs": TIMESTEP_FS, "temperature_K": START_K, "ensemble": "nve"}
@@ -159,6 +161,14 @@ def _open(image: PathLike) -> Micrograph:
     """A file; or, where there is none of that name, a real frame of that name."""
     named = not Path(image).exists() and str(image) in set(real_frames()["name"])
     return load_real(str(image)) if named else load_image(image)
+
+
+def _rim_held(structure: Any) -> Any:
+    """The structure with its outermost atoms held: in the sample the sheet goes on beyond the picture."""
+    rim, held = edge_atoms(structure), structure.copy()
+    if not rim.all():
+        held.set_constraint(FixAtoms(mask=rim))
+    return held
 
 
 def _find_atoms(nets: Ensemble, micrograph: Micrograph, pixel_size: float) -> pd.DataFrame:
@@ -294,6 +304,7 @@ def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
         },
         "engine": dataclasses.asdict(report.choice),
         "relaxation": report.relaxation.info,
+        "rim_held": sum(len(c.index) for c in report.relaxation.atoms.constraints),
         "md_energy_drift_meV_per_atom": report.dynamics.info["drift_meV_per_atom"],
         "warnings": report.warnings,
     }

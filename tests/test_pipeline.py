@@ -74,6 +74,10 @@ class TestRun:
         assert abs(provenance["md_energy_drift_meV_per_atom"]) < 1
         assert log["time_fs"].iloc[-1] == 200
 
+    def test_the_rim_of_the_picture_is_held(self, result):
+        provenance = json.loads((result / "provenance.json").read_text())
+        assert 0 < provenance["rim_held"] < provenance["atoms_kept"]
+
     def test_silicon_decides_the_engine_and_nothing_is_silent(self, result):
         provenance = json.loads((result / "provenance.json").read_text())
         elements = set(read(result / "structure.extxyz").get_chemical_symbols())
