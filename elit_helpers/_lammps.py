@@ -203,8 +203,21 @@ class Session:
         return values
 
     def hold(self, atoms: Atoms) -> str:
-        """Keep the atoms under `ase.constraints.FixAtoms` where they are; return the group of all others."""
-        held = held_atoms(atoms) + 1
+        """Keep the atoms under `FixAtoms` where they are; return the group of all others.
+
+        Raises
+        ------
+        ValueError
+            For any other constraint, which LAMMPS would be run without.
+        """
+        others = [type(c).__name__ for c in atoms.constraints if not isinstance(c, FixAtoms)]
+        if others:
+            raise ValueError(
+                f"`atoms` is under {', '.join(others)}; LAMMPS is told of ase.constraints.FixAtoms only. "
+                "Remove it with atoms.set_constraint(), or take an engine that ASE drives, such as "
+                "'tblite:gfn1'."
+            )
+        held = np.flatnonzero(held_atoms(atoms)) + 1
         if not len(held):
             return "all"
         for first in range(0, len(held), 100):  # LAMMPS limits the words of a line
@@ -242,20 +255,12 @@ class Session:
 
 
 def held_atoms(atoms: Atoms) -> np.ndarray:
-    """Indices of the atoms that a `FixAtoms` holds.
-
-    Raises
-    ------
-    ValueError
-        For any other constraint, which LAMMPS would be run without.
-    """
-    others = [type(c).__name__ for c in atoms.constraints if not isinstance(c, FixAtoms)]
-    if others:
-        raise ValueError(
-            f"`atoms` is under {', '.join(others)}; LAMMPS is told of ase.constraints.FixAtoms only. Remove "
-            "it with atoms.set_constraint(), or take an engine that ASE drives, such as 'tblite:gfn1'."
-        )
-    return np.unique(np.concatenate([c.index for c in atoms.constraints] or [np.zeros(0, int)]))
+    """Mask (N,) of the atoms that an `ase.constraints.FixAtoms` holds."""
+    held = np.zeros(len(atoms), bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            held[constraint.index] = True
+    return held
 
 
 @contextmanager

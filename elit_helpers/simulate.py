@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.md.velocitydistribution import Stationary, ZeroRotation
 from ase.neighborlist import neighbor_list
@@ -136,7 +135,7 @@ def relax(
     flat = len(scaled) > 3 and np.ptp(scaled.positions[:, 2]) < 1e-6
     if flat and nudge_A:
         nudge = nudge_A * np.random.default_rng(0).standard_normal(len(scaled))
-        scaled.positions[:, 2] += np.where(_held(scaled), 0.0, nudge)
+        scaled.positions[:, 2] += np.where(_lammps.held_atoms(scaled), 0.0, nudge)
     kind, _, method = choice.name.partition(":")
     relaxer = _lammps.minimise if kind == "lammps" else _ase_engines.minimise
     moments = list(relaxer(scaled, method, fmax=fmax, steps=steps, cell=cell))
@@ -367,7 +366,7 @@ def _with_velocities(atoms: Atoms, temperature_K: float | None, rng: np.random.G
         return moving
     spread = np.sqrt(units.kB * temperature_K * moving.get_masses())
     moving.set_momenta(rng.standard_normal((len(moving), 3)) * spread[:, None])
-    if not _held(moving).any():  # what is held can neither drift nor turn
+    if not _lammps.held_atoms(moving).any():  # what is held can neither drift nor turn
         Stationary(moving)
         if not moving.pbc.any() and len(moving) > 2:
             ZeroRotation(moving)
@@ -380,18 +379,9 @@ def _with_velocities(atoms: Atoms, temperature_K: float | None, rng: np.random.G
 
 def _freedom(atoms: Atoms, *, conserves_rotation: bool) -> int:
     """What cannot move carries no heat: held atoms, or else drift and, for a flake, rotation as a whole."""
-    held = _held(atoms).sum()
+    held = _lammps.held_atoms(atoms).sum()
     frozen = 6 if conserves_rotation and not atoms.pbc.any() else 3
     return max(3 * (len(atoms) - held) - (0 if held else frozen), 1)
-
-
-def _held(atoms: Atoms) -> np.ndarray:
-    """Which atoms a `FixAtoms` holds."""
-    held = np.zeros(len(atoms), bool)
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            held[constraint.index] = True
-    return held
 
 
 def _bar(moments: Iterable, steps: int, every: int, enabled: bool) -> Iterable:
