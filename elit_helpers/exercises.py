@@ -185,6 +185,22 @@ def _spread_of_a_position(answer: Any) -> tuple[bool, str]:
     return False, "How far is each column from their mean? Square, sum, divide by three, root; then into Å."
 
 
+@exercise("02.3")
+def _disagreement_in_nats(answer: Any) -> tuple[bool, str]:
+    votes = np.array([[0.9, 0.8, 0.2, 0.1], [0.1, 0.2, 0.8, 0.9]])
+    each = -(votes * np.log(votes)).sum(0).mean()
+    whole = np.log(2)  # the mean vote is 0.5
+    if near(answer, whole - each, 0.003):
+        return True, f"Yes: {whole - each:.3f} nat of the {whole:.3f}; at the second pixel nothing of them."
+    if near(answer, (whole - each) / np.log(2), 0.003):
+        return False, "That is in bits; with the natural logarithm it is in nat."
+    if near(answer, whole, 0.003):
+        return False, "That is the entropy of the mean; what the members have on their own is still in it."
+    if near(answer, each, 0.003):
+        return False, "That is the members' own entropy; take it from the entropy of the mean."
+    return False, "The entropy of the mean vote, 0.5, less the mean of the four members' own entropies."
+
+
 # --------------------------------------------------------------------------- 03 image to structure
 @exercise("03.1")
 def _pixel_to_structure(answer: Any) -> tuple[bool, str]:
