@@ -33,6 +33,7 @@ POTENTIALS = {
     "erhart-albe": ("tersoff", "SiC_Erhart-Albe.tersoff"),
     "lcbop": ("lcbop", "C.lcbop"),
     "airebo": ("airebo 3.0", "CH.airebo"),
+    "rebo-mos": ("rebomos", "MoS.rebomos"),
 }
 
 

@@ -21,6 +21,8 @@ Cutoffs = Mapping[tuple[str, str], float]
 CUTOFFS: dict[tuple[str, str], float] = {
     ("C", "C"): 1.75, ("C", "Si"): 2.10, ("Si", "Si"): 2.50, ("C", "H"): 1.30, ("H", "Si"): 1.70,
     ("H", "H"): 0.90, ("C", "N"): 1.70, ("C", "O"): 1.65,
+    # Two Mo of MoS2 are 3.16 Å apart and not bonded; their radii would make them so.
+    ("Mo", "S"): 2.90, ("Mo", "Mo"): 2.90, ("S", "S"): 2.50,
 }  # fmt: skip
 """Longest bond of two elements [Å]. A length or a ring means nothing without its cut-off."""
 

@@ -16,10 +16,11 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from elit_helpers import analysis
-from elit_helpers._common import NoAtomsFound, PathLike, check_choice, check_positive, logger
+from elit_helpers._common import NoAtomsFound, PathLike, check_positive, logger
 from elit_helpers._regions import cut_region, patch
 from elit_helpers._rings import find_edges
 from elit_helpers.images import to_pixels
+from elit_helpers.samples import Material, material_of
 
 __all__ = [
     "cut_region", "patch", "regions_of_interest", "to_atoms", "to_table", "write_atoms", "write_structure",
@@ -27,7 +28,6 @@ __all__ = [
 
 CONTACT_A = 1.0  # no two atoms of any solid are closer: below it, one atom was found twice
 FILES = ("POSCAR", "structure.lmp", "structure.extxyz")
-MATERIALS = ("graphene",)
 PER_ATOM = ("probability", "position_std_A", "member_share")
 
 
@@ -35,7 +35,7 @@ def to_atoms(
     table: pd.DataFrame,
     *,
     frame: int = 0,
-    material: str = "graphene",
+    material: str | Material = "graphene",
     vacuum_A: float = 15.0,
     silicon_height_A: float = 0.0,
     min_distance_A: float = CONTACT_A,
@@ -54,8 +54,10 @@ def to_atoms(
         Table of atoms; rows with ``kept`` false stay out.
     frame : int
         Which frame of the table.
-    material : {"graphene"}
-        What is known beyond the picture: all atoms in one plane.
+    material : str or Material
+        What is known beyond the picture, which shows columns from above: how many atoms one of an element
+        holds, and at which heights. In graphene each is one atom, all in one plane; in MoS2 each S is two,
+        1.56 Å above and below the Mo. An element that is foreign to the material is one atom half-way up.
     vacuum_A : float
         Empty space between periodic copies [Å].
     silicon_height_A : float
@@ -70,8 +72,10 @@ def to_atoms(
     -------
     ase.Atoms
         With the arrays ``probability, position_std_A, member_share`` as far as the table has them, and
-        ``table_row``. ``info`` counts what was left out, ``rows_not_kept`` and ``contacts_resolved``, and
-        the ``loose_atoms``.
+        ``table_row``, which atoms of one column share. ``info`` counts what was left out, ``rows_not_kept``
+        and ``contacts_resolved``, the ``loose_atoms``, and in ``columns_of_several`` the atoms that were put
+        on top of each other because the material says so: ``{"S": 2}``. No picture shows that one of them
+        is missing, except by its brightness.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def to_atoms(
     ValueError
         An element or material is unknown, a column is missing, a position is not finite.
     """
-    check_choice("material", material, MATERIALS)
+    material = material_of(material)
     check_positive("vacuum_A", vacuum_A, unit="Å")
     own = _rows_of(table, frame)
     kept = own[own["kept"].astype(bool)] if "kept" in own else own
@@ -98,18 +102,22 @@ def to_atoms(
             contacts,
             min_distance_A,
         )
-    elements = used["element"].to_numpy(str)
+    row, elements, height, several = _stacked(used["element"], material)
     lift = np.where(elements == "Si", silicon_height_A, 0.0)
-    positions = np.c_[used["x_A"], used["y_A"], vacuum_A / 2 + lift]
-    reach = np.maximum(positions[:, :2].max(axis=0), 0.0) + vacuum_A
-    atoms = Atoms(elements, positions, cell=[*reach, vacuum_A + lift.max(initial=0.0)], pbc=False)
+    thickness = np.ptp(height)
+    xy = used[["x_A", "y_A"]].to_numpy(float)
+    positions = np.c_[xy[row], (vacuum_A + thickness) / 2 + height + lift]
+    reach = np.maximum(xy.max(axis=0), 0.0) + vacuum_A
+    cell = [*reach, vacuum_A + thickness + lift.max(initial=0.0)]
+    atoms = Atoms(elements, positions, cell=cell, pbc=False)
     for name in PER_ATOM:
         if name in used:
-            atoms.arrays[name] = used[name].to_numpy(float)
-    atoms.arrays["table_row"] = np.flatnonzero(table.index.isin(used.index))
+            atoms.arrays[name] = used[name].to_numpy(float)[row]
+    atoms.arrays["table_row"] = np.flatnonzero(table.index.isin(used.index))[row]
     atoms.info.update(
         frame=int(frame),
-        material=material,
+        material=material.name,
+        columns_of_several=several,
         vacuum_A=float(vacuum_A),
         **_picture_scale(used),
         contacts_resolved=contacts,
@@ -175,6 +183,28 @@ def _without_contacts(kept: pd.DataFrame, distance: float) -> np.ndarray:
         if used[k]:
             used[[other for other in near[k] if other != k]] = False
     return used
+
+
+def _stacked(
+    names: pd.Series, material: Material
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
+    """Put the atoms of a material's columns where the table has one of each.
+
+    Returns the row that each atom comes from (N,), its element (N,), its height over the sheet's middle
+    [Å] (N,), and the elements whose columns hold several atoms, with how many.
+    """
+    z = [atom[3] for atom in material.basis]
+    middle = (min(z) + max(z)) / 2
+    at: dict[tuple[float, float], list[tuple[str, float]]] = {}
+    for element, u, v, height in material.basis:
+        at.setdefault((round(u % 1, 6), round(v % 1, 6)), []).append((element, height - middle))
+    stacks = {heaviest: at[u, v] for heaviest, u, v, _ in material.columns}
+    whole = [stacks.get(name, [(name, 0.0)]) for name in names]
+    row = np.repeat(np.arange(len(whole)), [len(stack) for stack in whole])
+    elements = np.array([element for stack in whole for element, _ in stack])
+    height = np.array([z for stack in whole for _, z in stack])
+    several = {name: len(stack) for name, stack in stacks.items() if len(stack) > 1 and name in set(names)}
+    return row, elements, height, several
 
 
 def _loose(atoms: Atoms) -> np.ndarray:

@@ -56,6 +56,8 @@ def with_silicon(atoms, index):
         (primitive(2), "lammps:lcbop"),
         (with_silicon(primitive(2), 3), "lammps:erhart-albe"),
         (molecule("C6H6"), "lammps:airebo"),
+        (eh.sheet("MoS2", (2, 1)), "lammps:rebo-mos"),
+        (eh.sheet("WS2", (2, 1)), "tblite:gfn1"),
         (molecule("SiH4") + Atoms("C", [(3, 0, 0)]), "tblite:gfn1"),
     ],
 )
@@ -67,6 +69,10 @@ def test_auto_takes_an_engine_that_knows_every_element(atoms, name):
 
 def test_the_choice_reports_how_far_the_lattice_is_off():
     assert choose_engine(with_silicon(primitive(2), 0)).lattice_mismatch == pytest.approx(0.039, abs=0.001)
+
+
+def test_the_lattice_of_mos2_is_compared_with_that_of_mos2():
+    assert choose_engine(eh.sheet("MoS2", (2, 1))).lattice_mismatch == pytest.approx(0.0024, abs=1e-4)
 
 
 def test_an_engine_without_the_element_names_those_with_it():
@@ -94,6 +100,28 @@ def test_a_missing_lammps_names_its_packages(monkeypatch):
 
 
 # --- energies and forces ---
+
+
+def test_mos2_relaxes_to_the_lattice_and_the_bond_of_experiment():
+    sheet = eh.sheet("MoS2", (4, 3))
+    run = relax(sheet, engine="lammps:rebo-mos", cell="xy", fmax=0.002, nudge_A=0)
+    assert run.info["converged"]
+    lattice = run.atoms.cell.lengths()[:2] / sheet.cell.lengths()[:2] * eh.MATERIALS["MoS2"].cell[0][0]
+    assert lattice == pytest.approx([ENGINES["lammps:rebo-mos"].lattice_A] * 2, abs=1e-3)
+    assert lattice == pytest.approx([3.16, 3.16], rel=0.005)
+    bonds = eh.bonds(run.atoms)
+    assert set(bonds["pair"]) == {"Mo-S"}
+    assert len(bonds) == 6 * (run.atoms.symbols == "Mo").sum()
+    assert bonds["length_A"].to_numpy() == pytest.approx(2.41, abs=0.05)
+
+
+def test_mos2_without_a_sulphur_keeps_its_energy():
+    sheet = eh.sheet("MoS2", (4, 3))
+    del sheet[int(np.flatnonzero(sheet.symbols == "S")[0])]
+    relaxed = relax(sheet, engine="lammps:rebo-mos")
+    run = run_md(relaxed.atoms, engine="lammps:rebo-mos", steps=200, temperature_K=600, rng=1)
+    assert relaxed.info["converged"]
+    assert abs(run.info["drift_meV_per_atom"]) < 0.1
 
 
 @pytest.mark.parametrize(

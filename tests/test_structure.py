@@ -8,7 +8,9 @@ import pytest
 from ase.io import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
+import elit_helpers as eh
 from elit_helpers import analysis, structure
 from elit_helpers._common import NoAtomsFound
 
@@ -133,7 +135,67 @@ def test_bad_tables_are_refused(found, error, message):
 
 def test_unknown_material_lists_the_known_ones():
     with pytest.raises(ValueError, match="'graphene'"):
-        structure.to_atoms(table(), material="MoS2")
+        structure.to_atoms(table(), material="cheese")
+
+
+def mos2_table(missing=()):
+    """The columns of a turned sheet of MoS2, as an ensemble would find them."""
+    sheet = eh.sheet("MoS2", (22.0, 22.0), angle=13)
+    upper = sheet[sheet.positions[:, 2] >= np.median(sheet.positions[:, 2])]
+    keep = np.setdiff1d(np.arange(len(upper)), missing)
+    return table(upper.positions[keep, :2], element=np.array(upper.get_chemical_symbols())[keep])
+
+
+def test_a_column_of_sulphur_is_two_atoms_about_the_molybdenum():
+    found = mos2_table()
+    atoms = structure.to_atoms(found, material="MoS2", vacuum_A=14)
+    counts = found["element"].value_counts()
+    assert atoms.symbols.count("Mo") == counts["Mo"]
+    assert atoms.symbols.count("S") == 2 * counts["S"]
+    assert atoms.info["columns_of_several"] == {"S": 2}
+    height = atoms.positions[:, 2] - atoms.positions[atoms.symbols == "Mo", 2].mean()
+    assert height[atoms.symbols == "Mo"] == pytest.approx(0)
+    assert np.abs(height[atoms.symbols == "S"]) == pytest.approx(1.56)
+    assert atoms.cell.lengths()[2] == pytest.approx(14 + 2 * 1.56)
+    for row in np.unique(atoms.arrays["table_row"]):
+        column = atoms[atoms.arrays["table_row"] == row]
+        assert column.positions[:, :2] == pytest.approx(
+            np.repeat([found.loc[row, ["x_A", "y_A"]]], len(column), 0)
+        )
+        assert set(column.symbols) == {found.loc[row, "element"]}
+
+
+def test_the_bonds_of_mos2_are_those_between_molybdenum_and_sulphur():
+    atoms = structure.to_atoms(mos2_table(), material="MoS2")
+    bonds = analysis.bonds(atoms)
+    assert set(bonds["pair"]) == {"Mo-S"}
+    assert bonds["length_A"].to_numpy() == pytest.approx(2.406, abs=0.01)
+    assert analysis.coordination(atoms)[atoms.symbols == "Mo"].max() == 6
+
+
+def test_a_foreign_element_is_one_atom_in_the_middle():
+    found = mos2_table()
+    found.loc[40, "element"] = "V"
+    atoms = structure.to_atoms(found, material="MoS2")
+    vanadium, molybdenum = (atoms.positions[atoms.symbols == e, 2] for e in ("V", "Mo"))
+    assert vanadium == pytest.approx(molybdenum[:1])
+
+
+@pytest.mark.parametrize("name", list(eh.MATERIALS))
+def test_every_material_comes_back_as_it_was_built(name):
+    sheet, material = eh.sheet(name, (18.0, 18.0)), eh.MATERIALS[name]
+    columns, heaviest = np.unique(sheet.positions[:, :2].round(4), axis=0), []
+    for xy in columns:
+        there = sheet[np.abs(sheet.positions[:, :2] - xy).max(axis=1) < 1e-3]
+        heaviest.append(there.symbols[int(np.argmax(there.numbers))])
+    atoms = structure.to_atoms(table(columns, element=heaviest), material=material, vacuum_A=15)
+    assert atoms.get_chemical_formula() == sheet.get_chemical_formula()
+    for built in (sheet, atoms):
+        built.positions[:, 2] -= (built.positions[:, 2].min() + built.positions[:, 2].max()) / 2
+    distance, partner = cKDTree(sheet.positions).query(atoms.positions)
+    assert distance.max() < 2e-3
+    assert sorted(partner) == list(range(len(sheet)))
+    assert (sheet.numbers[partner] == atoms.numbers).all()
 
 
 @settings(max_examples=20, deadline=None)
