@@ -2,7 +2,7 @@
 
 AtomAI seeds the global generators whenever a trainer is made, prints, names files relative to the working
 directory, trains on fixed chunks of the data, and pads images without cropping them back. Everything that
-knows of this is here.
+knows of this is here; who trains when is in `_training_jobs`, how a frame is cut into tiles in `_tiles`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ import io
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from elit_helpers import workspace
 from elit_helpers._common import logger, require
 
 UNSURE = -1
 """Label of a pixel from which nothing shall be learned; the loss leaves it out."""
 POOL = 8
 """The U-Net halves an image three times, so its sides must be multiples of this."""
+THREADS = 1
+"""Of torch for each net: sums in another order would give other weights on another number of processors."""
 
-# A U-Net sees about 50 px to each side; with tiles that start at multiples of 8 the seams are exact.
-_TILE, _MARGIN = 192, 56
 _REASON = "Training or applying an ensemble"
 Weights = dict[str, np.ndarray]
 
@@ -46,7 +45,7 @@ class _ToLog(io.TextIOBase):
 
 @contextlib.contextmanager
 def contained() -> Iterator[Path]:
-    """Let AtomAI run without a trace: prints go to the log, and all global state comes back.
+    """Let AtomAI run without a trace: all global state comes back in the end.
 
     Random generators, cuDNN flags, threads and warning filters are restored. The path given is a folder for
     whatever it wants to write; it goes away with the context.
@@ -56,14 +55,12 @@ def contained() -> Iterator[Path]:
     cudnn, numpy_state, torch_state = torch.backends.cudnn, np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     flags, threads = (cudnn.deterministic, cudnn.benchmark), torch.get_num_threads()
-    with (
-        tempfile.TemporaryDirectory(prefix="elit-") as folder,
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(_ToLog()),
-    ):
+    with tempfile.TemporaryDirectory(prefix="elit-") as folder, warnings.catch_warnings():
         try:
             warnings.simplefilter("ignore")  # its own code warns; nothing a learner could change
-            torch.set_num_threads(workspace.threads())
+            torch.set_num_threads(THREADS)
+            with contextlib.redirect_stdout(_ToLog()):
+                require("atomai.trainers", _REASON)
             yield Path(folder)
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002
@@ -93,6 +90,23 @@ def _return_freed_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
+def use_one_thread() -> None:
+    """Give this Python thread `THREADS` threads of torch."""
+    require("torch", _REASON).set_num_threads(THREADS)
+
+
+def device() -> str:
+    """Return where nets live: ``"cuda"`` if there is one, else ``"cpu"``."""
+    return "cuda" if require("torch", _REASON).cuda.is_available() else "cpu"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions on which weights depend to the last bit."""
+    import importlib.metadata
+
+    return {name: importlib.metadata.version(name) for name in ("torch", "atomai", "numpy")}
+
+
 # --------------------------------------------------------------------------- training
 @functools.cache
 def _trainer_class() -> type:
@@ -111,6 +125,9 @@ def _trainer_class() -> type:
             self.X_train, self.y_train, self.X_test, self.y_test = ([array] for array in arrays)
             self.data_is_set = True
 
+        def fit(self) -> None:
+            """Not yet: `trained` is called later, beside others, when nothing global is touched."""
+
         def step(self, e: int) -> None:
             loss = self.train_step(*self.next_batch())[0]
             self.loss_acc["train_loss"].append(loss)
@@ -128,12 +145,17 @@ def _trainer_class() -> type:
         def save_ensemble_metadict(self, filename: str | None = None) -> None:
             """As `save_model`."""
 
+        def trained(self) -> Weights:
+            """Train, and return the weights."""
+            net = self.run()
+            return {name: value.detach().cpu().numpy().copy() for name, value in net.state_dict().items()}
+
     return Trainer
 
 
-@dataclass
+@dataclass(frozen=True)
 class Job:
-    """One training run: its data and what has been learned so far.
+    """What all members of a training have in common.
 
     Attributes
     ----------
@@ -145,10 +167,6 @@ class Job:
         A `TrainSettings`.
     folder
         Where AtomAI may write.
-    on_step
-        Called after each mini-batch.
-    history
-        One dict (member, step, loss) a mini-batch; member -1 is the baseline.
     """
 
     images: np.ndarray
@@ -156,49 +174,46 @@ class Job:
     n_classes: int
     settings: Any
     folder: Path
-    on_step: Callable[[], Any]
-    history: list[dict] = field(default_factory=list)
 
-    def train(self, member: int, seed: int, origin: Weights | None) -> Weights:
-        """Train one net from random weights, or on from `origin`, and return its weights.
+    def prepare(
+        self, member: int, seed: int, origin: Weights | None, on_step: Callable[[float], None]
+    ) -> Any:
+        """Return a trainer for one net, from random weights or on from `origin`; `trained()` does the work.
 
-        It gets a trainer of its own, because AtomAI's never forgets earlier members.
+        It is one of its own, because AtomAI's never forgets earlier members. Only this touches global state:
+        it must run where `contained` was entered, and not beside another.
         """
         torch = require("torch", _REASON)
         s = self.settings
         steps, peak = (s.steps, s.learning_rate) if origin is None else (s.member_steps, s.learning_rate / 2)
-        trainer = self._trainer()
-        trainer.compile_ensemble_trainer(
-            optimizer=functools.partial(torch.optim.AdamW, weight_decay=s.weight_decay),
-            lr_scheduler=one_cycle(steps, peak),
-            training_cycles=steps,
-            batch_size=s.batch,
-            plot_training_history=False,
-            filename=str(self.folder / "model"),
-        )
-        trainer.next_batch = self._batches(seed, bootstrap=member >= 0)
-        trainer.on_step = functools.partial(self._note, member)
-        data = (self.images, self.labels, self.images[:1], self.labels[:1])
-        if origin is None:
-            net = trainer.train_baseline(*data, seed=seed)
-        else:
-            trainer._reset_rng(seed)
-            trainer._reset_weights()  # a new last layer comes from the seed, too
-            trainer.net.load_state_dict(_fit(origin, trainer.net.state_dict()))
-            net, _ = trainer.train_ensemble_from_baseline(
-                *data, basemodel=trainer.net, n_models=1, training_cycles_ensemble=steps
+        with contextlib.redirect_stdout(_ToLog()):
+            trainer = self._trainer()
+            trainer.compile_ensemble_trainer(
+                optimizer=functools.partial(torch.optim.AdamW, weight_decay=s.weight_decay),
+                lr_scheduler=one_cycle(steps, peak),
+                training_cycles=steps,
+                batch_size=s.batch,
+                plot_training_history=False,
+                filename=str(self.folder / "model"),
             )
-        return {name: value.detach().cpu().numpy().copy() for name, value in net.state_dict().items()}
+            # a new last layer comes from the seed, too
+            trainer.train_baseline(self.images, self.labels, self.images[:1], self.labels[:1], seed=seed)
+        if origin is not None:
+            trainer.net.load_state_dict(_fit(origin, trainer.net.state_dict()))
+        trainer.next_batch = self.batches(seed, bootstrap=member >= 0)
+        trainer.on_step = on_step
+        return trainer
 
     def _trainer(self) -> Any:
         torch = require("torch", _REASON)
-        outputs = _outputs(self.n_classes)
-        trainer = _trainer_class()("Unet", nb_classes=outputs, nb_filters=self.settings.filters)
-        trainer.net = trainer.net.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
+        outputs, s = _outputs(self.n_classes), self.settings
+        trainer = _trainer_class()("Unet", nb_classes=outputs, nb_filters=s.filters, layers=list(s.layers))
+        trainer.device = device()  # it would take an Apple GPU, which has no bit-for-bit promise
+        trainer.net = trainer.net.to(trainer.device, memory_format=torch.channels_last)  # a quarter faster
         trainer.criterion = _binary_loss if outputs == 1 else torch.nn.CrossEntropyLoss(ignore_index=UNSURE)
         return trainer
 
-    def _batches(self, seed: int, *, bootstrap: bool) -> Callable[[], tuple[Any, Any]]:
+    def batches(self, seed: int, *, bootstrap: bool) -> Callable[[], tuple[Any, Any]]:
         """Return a source of mini-batches: shuffled passes over a sample, each batch turned or mirrored."""
         torch = require("torch", _REASON)
         rng, n = np.random.default_rng(seed), len(self.images)
@@ -217,12 +232,6 @@ class Job:
             return features, torch.from_numpy(y)
 
         return draw
-
-    def _note(self, member: int, loss: float) -> None:
-        last = self.history[-1] if self.history else None
-        step = last["step"] + 1 if last and last["member"] == member else 0
-        self.history.append({"member": member, "step": step, "loss": float(loss)})
-        self.on_step()
 
 
 def one_cycle(steps: int, peak: float) -> list[float]:
@@ -256,45 +265,27 @@ def _fit(origin: Weights, fresh: dict) -> dict:
 
 
 # --------------------------------------------------------------------------- prediction
-def make_net(weights: Weights, *, n_classes: int, filters: int) -> Any:
+def make_net(weights: Weights, *, n_classes: int, settings: Any) -> Any:
     """Return the network of one member, ready to predict."""
     torch, nets = require("torch", _REASON), require("atomai.nets", _REASON)
-    net, _ = nets.init_fcnn_model("Unet", _outputs(n_classes), nb_filters=filters)
+    net, _ = nets.init_fcnn_model(
+        "Unet", _outputs(n_classes), nb_filters=settings.filters, layers=list(settings.layers)
+    )
     net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     # In training mode even a probe with noise would change its batch statistics.
-    return net.to(device, memory_format=torch.channels_last).eval()
+    return net.to(device(), memory_format=torch.channels_last).eval()
 
 
-def forward(net: Any, frame: np.ndarray) -> np.ndarray:
-    """Return probabilities (H, W, K + 1) of one normalised frame (H, W), tile by tile."""
+def probabilities(net: Any, tile: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities (H, W, K + 1) of one normalised tile (H, W), sides multiples of `POOL`."""
     torch = require("torch", _REASON)
-    height, width = frame.shape
-    padded = np.pad(frame, [(0, -height % POOL), (0, -width % POOL)], mode="symmetric")
-    device, whole = next(net.parameters()).device, None
-    for rows, rows_kept, rows_out in _tiles(padded.shape[0]):
-        for cols, cols_kept, cols_out in _tiles(padded.shape[1]):
-            tile = torch.from_numpy(np.ascontiguousarray(padded[rows, cols], np.float32))[None, None]
-            with torch.no_grad():
-                logits = net(tile.to(device).contiguous(memory_format=torch.channels_last))
-            chance = _probabilities(logits)[0].permute(1, 2, 0).cpu().numpy()
-            if whole is None:
-                whole = np.empty((*padded.shape, chance.shape[2]), np.float32)
-            whole[rows_out, cols_out] = chance[rows_kept, cols_kept]
-    return whole[:height, :width]
-
-
-def _probabilities(logits: Any) -> Any:
-    torch = require("torch", _REASON)
-    if logits.shape[1] > 1:
-        return torch.softmax(logits, 1)
-    atom = torch.sigmoid(logits)
-    return torch.cat([atom, 1 - atom], 1)
-
-
-def _tiles(length: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Yield for each tile along an axis: what to read, which part of the answer to keep, where to put it."""
-    for begin in range(0, length, _TILE):
-        end = min(begin + _TILE, length)
-        low, high = max(begin - _MARGIN, 0), min(end + _MARGIN, length)
-        yield slice(low, high), slice(begin - low, end - low), slice(begin, end)
+    with torch.inference_mode():
+        x = torch.from_numpy(np.ascontiguousarray(tile, np.float32))[None, None]
+        where = next(net.parameters()).device
+        logits = net(x.to(where).contiguous(memory_format=torch.channels_last)) / temperature
+        if logits.shape[1] > 1:
+            chance = torch.softmax(logits, 1)
+        else:
+            atom = torch.sigmoid(logits)
+            chance = torch.cat([atom, 1 - atom], 1)
+        return chance[0].permute(1, 2, 0).cpu().numpy()

@@ -1,6 +1,7 @@
 """Trains, saves, loads and applies an ensemble.
 
-With its private half `_nets` the only file that knows AtomAI and torch.
+With its private halves (`_settings`, `_nets`, `_training_jobs`, `_tiles`, `_predict`, `_store`) the only file
+that knows AtomAI and torch.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,68 +18,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from elit_helpers import _common, _nets, workspace
-from elit_helpers._common import ElitError, PathLike, RandomState
+from elit_helpers import _common, _nets, _store, _training_jobs, workspace
+from elit_helpers._common import PathLike, RandomState
 from elit_helpers._nets import UNSURE, Weights
-from elit_helpers.images import NET_PIXEL, normalise, resample
+from elit_helpers._predict import Prediction, predict, predict_stream
+from elit_helpers._settings import PRESETS, TrainSettings
+from elit_helpers._store import CorruptEnsemble
+from elit_helpers.images import NET_PIXEL
 
+__all__ = [
+    "PRESETS",
+    "UNSURE",
+    "CorruptEnsemble",
+    "Ensemble",
+    "Prediction",
+    "TrainSettings",
+    "default_ensemble",
+    "load_ensemble",
+    "predict",
+    "predict_stream",
+    "save_ensemble",
+    "shipped_materials",
+    "train_ensemble",
+]
 _CARD = "card.json"
-
-
-class CorruptEnsemble(ElitError):
-    """A saved ensemble is incomplete or was changed; nothing of it is used."""
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How an ensemble is trained.
-
-    Parameters
-    ----------
-    members
-        Number of networks.
-    steps
-        Mini-batches from random weights: of the common baseline, or of each member with ``"scratch"``.
-    member_steps
-        Mini-batches each member takes on from the baseline, or from the member it continues.
-    batch
-        Patches in a mini-batch.
-    filters
-        Filters in the first block of AtomAI's U-Net.
-    learning_rate
-        Peak of the one-cycle schedule; continued members rise to half of it.
-    weight_decay
-        Of AdamW.
-    strategy
-        ``"baseline"`` (members branch off one trained net) or ``"scratch"`` (each starts anew).
-    """
-
-    members: int = 4
-    steps: int = 200
-    member_steps: int = 140
-    batch: int = 16
-    filters: int = 8
-    learning_rate: float = 6e-3
-    weight_decay: float = 1e-4
-    strategy: str = "scratch"
-
-    def __post_init__(self) -> None:
-        for name in ("members", "steps", "member_steps", "batch", "filters"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"`{name}` is {value!r}; it must be a whole number from 1 up.")
-        _common.check_positive("learning_rate", self.learning_rate)
-        _common.check_choice("strategy", self.strategy, ("baseline", "scratch"))
-
-
-PRESETS = {
-    "demo": TrainSettings(members=2, steps=60, member_steps=20),
-    "class": TrainSettings(),
-    "paper": TrainSettings(
-        members=10, steps=1000, member_steps=200, batch=32, filters=16, strategy="scratch"
-    ),
-}
-"""Settings by name: a taste, a classroom on two cores, and a size for a GPU."""
+_HOME = Path(__file__).parent / "ensembles"
 
 
 @dataclass
@@ -98,6 +63,8 @@ class Ensemble:
         What made it: seeds, data hash, versions and whatever the caller adds. Plain JSON.
     history
         Columns member (-1 for the baseline), step, loss.
+    temperature
+        Divides the logits before they become probabilities: above 1 for an ensemble that is too sure.
     """
 
     classes: tuple[str, ...]
@@ -106,6 +73,10 @@ class Ensemble:
     pixel_size: float
     card: dict[str, Any] = field(default_factory=dict)
     history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["member", "step", "loss"]))
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.temperature = _common.check_positive("temperature", self.temperature)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -127,41 +98,6 @@ class Ensemble:
         return dataclasses.replace(self, weights=[self.weights[i] for i in chosen], card=card)
 
 
-@dataclass
-class Prediction:
-    """What an ensemble says of each pixel, on its own pixel grid.
-
-    Attributes
-    ----------
-    mean, std
-        Probability of each class and its spread over members, float32 (N, H, W, K + 1), background last.
-    members
-        Probabilities of each member, float16 (M, N, H, W, K + 1), or None.
-    classes
-        Element symbols of the first K channels.
-    pixel_size
-        Of these maps [Å/px].
-    scale
-        For rows and columns: position in the frame = position in these maps / scale [px].
-    shape_original
-        Height and width of the frames that went in [px].
-    pixel_size_original
-        Of the frames that went in [Å/px].
-    """
-
-    mean: np.ndarray
-    std: np.ndarray
-    members: np.ndarray | None
-    classes: tuple[str, ...]
-    pixel_size: float
-    scale: tuple[float, float]
-    shape_original: tuple[int, int]
-    pixel_size_original: float
-
-    def __len__(self) -> int:
-        return len(self.mean)
-
-
 # --------------------------------------------------------------------------- training
 def train_ensemble(
     images: np.ndarray,
@@ -172,10 +108,14 @@ def train_ensemble(
     rng: RandomState = None,
     start: Ensemble | None = None,
     progress: bool = False,
+    checkpoint: PathLike | None = None,
+    on_progress: Callable[[pd.DataFrame], None] | None = None,
+    workers: int | None = None,
 ) -> Ensemble:
     """Train an ensemble with AtomAI's `EnsembleTrainer`; each member on its own bootstrap sample.
 
-    The same arguments give the same weights on a CPU with the same number of threads.
+    Members are trained side by side, each in one thread of torch, so that the same arguments give the same
+    weights on a CPU, however many processors there are.
 
     Parameters
     ----------
@@ -194,47 +134,102 @@ def train_ensemble(
         Ensemble to continue from, member by member. Where its classes differ, the last layer starts anew.
     progress
         True for a bar.
+    checkpoint
+        Folder for what is finished: a file a member. The same call again, after whatever stopped the first
+        one, loads those and trains the rest from their seeds, to the same weights. With ``rng=None`` it goes
+        on with the seeds that the folder holds.
+    on_progress
+        Called from this thread with the losses so far (columns member, step, loss), at most twice a second
+        and once in the end.
+    workers
+        Members trained at once; None for as many as there are processors, but one where less than 4 GB of
+        memory are free, or on a GPU.
 
     Raises
     ------
     ValueError
-        If shapes or labels do not fit, or a class has no pixel to learn from.
+        If shapes or labels do not fit, a class has no pixel to learn from, or `checkpoint` holds another
+        training.
+    CorruptEnsemble
+        If a file in `checkpoint` was changed or cut off; it is named.
     """
     settings = _settings(settings)
     classes = tuple(classes)
     images, labels = _check_pairs(images, labels, classes)
-    if start is not None and start.settings.filters != settings.filters:
-        raise ValueError(
-            f"`start` has {start.settings.filters} filters and `settings` {settings.filters}; they must "
-            "agree. Use dataclasses.replace(settings, filters=...)."
-        )
-    seeds = _common.spawn_seeds(rng, settings.members + 1)
+    _check_start(start, settings)
+    if rng is None and checkpoint is not None and (earlier := _store.read_job(checkpoint)):
+        seeds = earlier["seeds"]
+    else:
+        seeds = _common.spawn_seeds(rng, settings.members + 1)
+    description = _describe(images, labels, classes, settings, seeds, start)
+    store = _store.Checkpoint(None if checkpoint is None else Path(checkpoint), description)
+    store.open()
     total = _total_steps(settings, start)
     with _nets.contained() as folder, _common.progress(total=total, desc="training", enabled=progress) as bar:
-        job = _nets.Job(images, labels, len(classes), settings, folder, bar.update)
-        weights = _train_members(job, seeds, start)
+        job = _nets.Job(images, labels, len(classes), settings, folder)
+        watch = _training_jobs.Watch(bar, on_progress)
+        weights = _train_members(job, seeds, start, store, workers, watch)
+        watch.look(last=True)
     card = {
         "member_seeds": seeds[1:],
         "baseline_seed": seeds[0],
         "pairs": len(images),
-        "data_sha256": hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest(),
-        "threads": workspace.threads(),
+        "data_sha256": description["data_sha256"],
+        "start_sha256": description["start_sha256"],
+        "threads": _nets.THREADS,
+        "device": description["device"],
         "versions": workspace.versions(),
         "continued": start is not None,
     }
-    return Ensemble(classes, weights, settings, NET_PIXEL, card, pd.DataFrame(job.history))
+    return Ensemble(classes, weights, settings, NET_PIXEL, card, watch.history())
 
 
-def _train_members(job: _nets.Job, seeds: list[int], start: Ensemble | None) -> list[Weights]:
-    """Train the members one after another, each from where it is to start."""
-    n = job.settings.members
+def _train_members(
+    job: _nets.Job,
+    seeds: list[int],
+    start: Ensemble | None,
+    store: _store.Checkpoint,
+    workers: int | None,
+    watch: _training_jobs.Watch,
+) -> list[Weights]:
+    """Train the members side by side, each from where it is to start."""
+    n, task = job.settings.members, _training_jobs.Task
+
+    def train(tasks: list[_training_jobs.Task]) -> dict[int, Weights]:
+        crew = _training_jobs.how_many(workers, len(tasks))
+        return _training_jobs.train(job, tasks, checkpoint=store, workers=crew, watch=watch)
+
     if start is not None:
         origins = [start.weights[i % len(start)] for i in range(n)]
     elif job.settings.strategy == "baseline":
-        origins = [job.train(-1, seeds[0], None)] * n
+        origins = [train([task(-1, seeds[0], None)])[-1]] * n
     else:
         origins = [None] * n
-    return [job.train(i, seed, origin) for i, (seed, origin) in enumerate(zip(seeds[1:], origins))]
+    trained = train([task(i, seed, origin) for i, (seed, origin) in enumerate(zip(seeds[1:], origins))])
+    return [trained[i] for i in range(n)]
+
+
+def _describe(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    settings: TrainSettings,
+    seeds: list[int],
+    start: Ensemble | None,
+) -> dict[str, Any]:
+    """Return all that the weights depend on, as plain JSON."""
+    data = hashlib.sha256(images)
+    data.update(labels)
+    return {
+        "classes": list(classes),
+        "settings": {**dataclasses.asdict(settings), "layers": list(settings.layers)},
+        "seeds": list(seeds),
+        "data_sha256": data.hexdigest(),
+        "start_sha256": None if start is None else _store.weights_sha256(*start.weights),
+        "versions": _nets.versions(),
+        "device": _nets.device(),
+        "threads": _nets.THREADS,
+    }
 
 
 def _total_steps(settings: TrainSettings, start: Ensemble | None) -> int:
@@ -249,6 +244,15 @@ def _settings(settings: TrainSettings | str) -> TrainSettings:
     if isinstance(settings, TrainSettings):
         return settings
     return PRESETS[_common.check_choice("settings", settings, tuple(PRESETS))]
+
+
+def _check_start(start: Ensemble | None, settings: TrainSettings) -> None:
+    for name in ("filters", "layers"):
+        if start is not None and getattr(start.settings, name) != getattr(settings, name):
+            raise ValueError(
+                f"`start` has {name} {getattr(start.settings, name)} and `settings` "
+                f"{getattr(settings, name)}; they must agree. Use dataclasses.replace(settings, {name}=...)."
+            )
 
 
 def _check_pairs(
@@ -279,63 +283,6 @@ def _check_pairs(
     return np.ascontiguousarray(images), np.ascontiguousarray(labels.astype(np.int8))
 
 
-# --------------------------------------------------------------------------- prediction
-def predict(
-    ensemble: Ensemble,
-    images: np.ndarray,
-    *,
-    pixel_size: float,
-    members: bool = True,
-    progress: bool = False,
-) -> Prediction:
-    """Apply an ensemble to frames of any size; what it says of one does not depend on the others.
-
-    Frames are resampled to the ensemble's pixel size, normalised one by one, and predicted in tiles that
-    overlap by what a net can see, so that memory does not grow with the frame.
-
-    Parameters
-    ----------
-    images
-        Raw frames (N, H, W) or one frame (H, W).
-    pixel_size
-        Of the frames [Å/px].
-    members
-        False to leave out the members' own maps, which take the most memory. Without them
-        `locate_atoms` cannot give the spread of a position.
-    progress
-        True for a bar.
-
-    Returns
-    -------
-    Prediction
-        Maps on the ensemble's pixel grid.
-
-    Raises
-    ------
-    ValueError
-        If the frames or the pixel size are not usable.
-    """
-    frames = _common.check_frames(images, "images")
-    pixel_size = _common.check_pixel_size(pixel_size)
-    fine, scale = resample(frames, pixel_size=pixel_size, target=ensemble.pixel_size)
-    height, width = fine.shape[1:]
-    shape = (len(frames), height, width, len(ensemble.classes) + 1)
-    mean, std = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    each = np.empty((len(ensemble), *shape), np.float16) if members else None
-    with _nets.contained():
-        filters = ensemble.settings.filters
-        nets = [_nets.make_net(w, n_classes=len(ensemble.classes), filters=filters) for w in ensemble.weights]
-        for i, frame in enumerate(_common.progress(fine, desc="predicting", enabled=progress)):
-            flat = normalise(frame[None], pixel_size=ensemble.pixel_size)[0]
-            maps = np.stack([_nets.forward(net, flat) for net in nets])
-            mean[i], std[i] = maps.mean(0), maps.std(0)
-            if each is not None:
-                each[:, i] = maps
-    return Prediction(
-        mean, std, each, ensemble.classes, ensemble.pixel_size, scale, frames.shape[1:], pixel_size
-    )
-
-
 # --------------------------------------------------------------------------- files
 def save_ensemble(ensemble: Ensemble, folder: PathLike) -> Path:
     """Write an ensemble to a folder, whole or not at all: a safetensors file a member and a readable card.
@@ -345,25 +292,31 @@ def save_ensemble(ensemble: Ensemble, folder: PathLike) -> Path:
     Path
         The folder.
     """
-    numpy_files = _common.require("safetensors.numpy", "Saving an ensemble")
     with _common.atomic_write(folder, folder=True) as target:
         hashes = {}
         for i, weights in enumerate(ensemble.weights):
             name = f"member_{i:02d}.safetensors"
-            numpy_files.save_file({k: np.ascontiguousarray(v) for k, v in weights.items()}, target / name)
+            _store.write_weights(target / name, weights)
             hashes[name] = workspace.sha256(target / name)
         card = {
             "classes": list(ensemble.classes),
             "pixel_size": ensemble.pixel_size,
+            "temperature": ensemble.temperature,
             "network": "atomai Unet",
             "settings": dataclasses.asdict(ensemble.settings),
             "card": ensemble.card,
             "sha256": hashes,
         }
-        (target / _CARD).write_text(json.dumps(card, indent=1) + "\n")
+        (target / _CARD).write_text(_readable(card) + "\n", encoding="utf-8")
         if len(ensemble.history):
             ensemble.history.round({"loss": 6}).to_csv(target / "history.csv", index=False)
     return Path(folder)
+
+
+def _readable(card: dict[str, Any]) -> str:
+    """Return JSON with a line for each entry, and short lists on one."""
+    text = json.dumps(card, indent=1, ensure_ascii=False)
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m[1]) + "]", text)
 
 
 def load_ensemble(folder: PathLike) -> Ensemble:
@@ -383,8 +336,10 @@ def load_ensemble(folder: PathLike) -> Ensemble:
             "or use default_ensemble()."
         )
     try:
-        card = json.loads((folder / _CARD).read_text())
-        settings, classes = TrainSettings(**card["settings"]), tuple(card["classes"])
+        card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        # Cards from before these could be chosen
+        settings = TrainSettings(**{"layers": (1, 2, 2, 3), **card["settings"]})
+        classes, temperature = tuple(card["classes"]), float(card.get("temperature", 1.0))
         names, pixel_size = card["sha256"], float(card["pixel_size"])
         if not names or any(Path(name).name != name for name in names):
             raise ValueError("it lists no member, or one outside the folder")
@@ -395,12 +350,10 @@ def load_ensemble(folder: PathLike) -> Ensemble:
     weights = [_load_member(folder / name, expected) for name, expected in sorted(names.items())]
     log = folder / "history.csv"
     history = pd.read_csv(log) if log.is_file() else pd.DataFrame(columns=["member", "step", "loss"])
-    return Ensemble(classes, weights, settings, pixel_size, card["card"], history)
+    return Ensemble(classes, weights, settings, pixel_size, card["card"], history, temperature)
 
 
 def _load_member(path: Path, expected: str) -> Weights:
-    files = _common.require("safetensors", "Loading an ensemble")
-    numpy_files = _common.require("safetensors.numpy", "Loading an ensemble")
     if not path.is_file():
         raise CorruptEnsemble(
             f"{path} is missing, though {_CARD} lists it. Train or download the ensemble again."
@@ -410,12 +363,12 @@ def _load_member(path: Path, expected: str) -> Weights:
             f"{path} does not match its hash in {_CARD}: it was changed or cut off. "
             "Delete the folder and train or download the ensemble again."
         )
-    try:
-        return {name: value.astype(value.dtype) for name, value in numpy_files.load_file(path).items()}
-    except (files.SafetensorError, ValueError) as error:
-        raise CorruptEnsemble(
-            f"{path} is not a safetensors file ({error}). Train or download it again."
-        ) from error
+    return _store.read_weights(path)[0]
+
+
+def shipped_materials() -> tuple[str, ...]:
+    """Return the materials that `default_ensemble` knows."""
+    return tuple(sorted(p.name for p in _HOME.iterdir() if (p / _CARD).is_file()))
 
 
 def default_ensemble(material: str = "graphene") -> Ensemble:
@@ -426,8 +379,4 @@ def default_ensemble(material: str = "graphene") -> Ensemble:
     ValueError
         If there is none for this material; the text lists those there are.
     """
-    home = Path(__file__).parent / "ensembles"
-    _common.check_choice(
-        "material", material, sorted(p.name for p in home.iterdir() if (p / _CARD).is_file())
-    )
-    return load_ensemble(home / material)
+    return load_ensemble(_HOME / _common.check_choice("material", material, shipped_materials()))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _nets
+from elit_helpers import _nets, _tiles
 from elit_helpers.ensemble import UNSURE, CorruptEnsemble
 
 TINY = eh.TrainSettings(members=2, steps=4, member_steps=2, batch=4, filters=2)
@@ -62,7 +62,7 @@ def test_everything_comes_back_when_training_fails(monkeypatch, pairs):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_nets.Job, "train", fail)
+    monkeypatch.setattr(_nets.Job, "prepare", fail)
     np.random.seed(5)
     expected = np.random.random()
     np.random.seed(5)
@@ -103,8 +103,8 @@ def test_a_member_does_not_depend_on_how_many_others_there_are(pairs, tiny):
 
 def test_a_short_run_uses_data_from_everywhere(pairs):
     images, labels = pairs
-    job = _nets.Job(images, labels, 2, TINY, Path(), lambda: None)
-    draw = job._batches(1, bootstrap=False)
+    job = _nets.Job(images, labels, 2, TINY, Path())
+    draw = job.batches(1, bootstrap=False)
     seen = {float(image.sum().round(decimals=2)) for _ in range(4) for image in draw()[0]}
     assert len(seen) == len(images)
 
@@ -212,8 +212,9 @@ def test_predicting_does_not_change_the_ensemble(tiny, frame):
 
 def test_tiles_leave_no_seam(tiny, monkeypatch):
     wide = np.random.default_rng(2).normal(size=(64, 460)).astype(np.float32)
+    monkeypatch.setattr(_tiles, "_TILE", 192)
     tiled = eh.predict(tiny, wide, pixel_size=0.15).mean
-    monkeypatch.setattr(_nets, "_TILE", 4096)
+    monkeypatch.setattr(_tiles, "_TILE", 4096)
     whole = eh.predict(tiny, wide, pixel_size=0.15).mean
     assert np.abs(tiled - whole).max() < 1e-4
 
