@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import html
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from elit_helpers import plots
-from elit_helpers._common import EngineMissing, logger, require
+from elit_helpers._common import EngineMissing, check_choice, check_frames, logger, require
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -131,3 +135,180 @@ def _structure_png(atoms: Any, colors: Sequence[str] | None) -> bytes:
         plots.bonds(atoms, ax=ax)
     plots.structure(atoms, ax=ax, colors=colors)
     return plots.to_png(figure)
+
+
+# --------------------------------------------------------------------------- ensembles
+class MemberChoice(Shown):
+    """Members to tick; `selected` are the numbers of those that are ticked now, as `keep` takes them."""
+
+    def __init__(self, widget: Any, png: bytes, alt: str, boxes: Sequence[Any]):
+        super().__init__(widget, png, alt)
+        self.boxes = list(boxes)
+
+    @property
+    def selected(self) -> list[int]:
+        """Numbers of the ticked members."""
+        return [number for number, box in enumerate(self.boxes) if box.value]
+
+
+def pick_members(prediction: Any, scores: Any, frames: Any, *, frame: int = 0, alt: str) -> MemberChoice:
+    """Show what each member says of a frame, with its score and a tick box, to keep those without artifacts.
+
+    Parameters
+    ----------
+    prediction
+        What `predict` returned, with the members' maps.
+    scores
+        Of these members, from `select_artifact_free`; ticked at first are those it kept.
+    frames
+        The pictures (N, H, W) that were predicted.
+    frame
+        Which of them to show.
+    alt
+        What is to be seen, for those who cannot see it and for pages without a kernel.
+
+    Returns
+    -------
+    MemberChoice
+        Its ``selected`` goes into ``select_artifact_free(..., keep=choice.selected)``, or into a script as
+        the line under the boxes has it.
+
+    Raises
+    ------
+    ValueError
+        If the prediction lacks the members' maps, or frames or scores are not of this prediction.
+    """
+    frames = check_frames(frames, "frames")
+    maps = _atom_maps(prediction, scores, frames, frame)
+    widgets = require("ipywidgets", "Choosing members by hand")
+    kept = [bool(value) for value in scores["kept"]]
+    words = [_in_words(row) for row in scores.drop(columns=["member", "kept"]).to_dict("records")]
+    boxes, cards = [], []
+    for number, (atom, word) in enumerate(zip(maps, words, strict=True)):
+        picture = widgets.Image(value=plots.to_png(_map(atom, ax=plots.row(width=2.6)[0])), format="png")
+        box = widgets.Checkbox(value=kept[number], description=f"keep member {number}", indent=False)
+        boxes.append(box)
+        cards.append(widgets.VBox([picture, box, widgets.HTML(html.escape(word))]))
+        cards[-1].layout.width = "260px"
+    line = widgets.HTML()
+
+    def say(_change: Any = None) -> None:
+        ticked = [number for number, box in enumerate(boxes) if box.value]
+        line.value = f"<code>keep={ticked}</code>" if ticked else "Tick one at least."
+
+    say()
+    for box in boxes:
+        box.observe(say, names="value")
+    row = widgets.HBox(cards)
+    row.layout.flex_flow = "row wrap"
+    png = _members_png(frames[frame], maps, words, kept)
+    return MemberChoice(widgets.VBox([row, line]), png, alt, boxes)
+
+
+def _atom_maps(prediction: Any, scores: Any, frames: np.ndarray, frame: int) -> list[np.ndarray]:
+    """Each member's probability that there is an atom, whichever, in one frame."""
+    if prediction.members is None:
+        raise ValueError("`prediction` holds no maps of members. Use predict(ensemble, ..., members=True).")
+    if len(frames) != len(prediction) or frames.shape[1:] != tuple(prediction.shape_original):
+        raise ValueError(
+            f"`frames` has shape {frames.shape}, but the prediction is of {len(prediction)} frames of "
+            f"{tuple(prediction.shape_original)}. Pass the frames that went into predict."
+        )
+    if len(scores) != len(prediction.members):
+        raise ValueError(
+            f"`scores` has {len(scores)} rows, but there are {len(prediction.members)} members. Pass the "
+            "table that select_artifact_free returned for this prediction."
+        )
+    check_choice("frame", frame, range(len(frames)))
+    return [1 - np.asarray(member[frame, ..., -1], np.float32) for member in prediction.members]
+
+
+def _in_words(scores: dict[str, Any]) -> str:
+    """The numbers of one member; its score first, because the others are its factors."""
+    first = {"score": scores.pop("score")} if "score" in scores else {}
+    parts = [
+        f"{name} {value:.2f}" if isinstance(value, float) else f"{value} {name}"
+        for name, value in (first | scores).items()
+    ]
+    return ", ".join(parts)
+
+
+def _map(atom: np.ndarray, *, ax: Any, title: str = "") -> Any:
+    ax.imshow(atom, cmap="viridis", vmin=0, vmax=1)
+    ax.set_axis_off()
+    ax.set_title(title, fontsize="small")
+    return ax.figure
+
+
+def _members_png(
+    picture: np.ndarray, maps: Sequence[np.ndarray], words: Sequence[str], kept: Sequence[bool]
+) -> bytes:
+    """The frame and all members on one picture, for pages without a kernel."""
+    axes = plots.row(len(maps) + 1, width=2.6, height=3.2)
+    plots.image(picture, ax=axes[0], title="the frame")
+    for number, (ax, atom, word, good) in enumerate(zip(axes[1:], maps, words, kept, strict=True)):
+        text = f"member {number}: {'kept' if good else 'left out'}"
+        _map(atom, ax=ax, title="\n".join([text, *word.split(", ")]))
+    return plots.to_png(axes[0].figure, dpi=80)
+
+
+class LiveLosses:
+    """Loss curves that are drawn anew while an ensemble trains.
+
+    Show it, then hand it to the training: ``live = LiveLosses("…"); display(live.show())`` and
+    ``train_ensemble(..., on_progress=live)``. A page without a kernel shows the curves as they were last.
+
+    Parameters
+    ----------
+    alt
+        What is to be seen, for those who cannot see it.
+    """
+
+    _SHARE = 0.2  # of the time at most goes into drawing, the rest is for the training
+
+    def __init__(self, alt: str):
+        self.alt = alt
+        self.history = pd.DataFrame(columns=["member", "step", "loss"])
+        self.displays: list[Any] = []
+        self._drawn_at = self._took = 0.0
+
+    def __call__(self, history: pd.DataFrame) -> None:
+        """Take the history so far (``member, step, loss``) and draw it where it is shown."""
+        self.history = history
+        start = time.perf_counter()
+        if not self.displays or start - self._drawn_at < self._took / self._SHARE:
+            return
+        self.refresh()
+        self._drawn_at = time.perf_counter()
+        self._took = self._drawn_at - start
+
+    def refresh(self) -> None:
+        """Draw what is known now, whenever that was last done."""
+        bundle = Shown(None, self.png(), self.alt)._repr_mimebundle_()
+        for display in self.displays:
+            display.update(bundle, raw=True)
+
+    def png(self) -> bytes:
+        """The curves as they are now."""
+        ax = plots.row(width=5.5, height=3.0)[0]
+        if len(self.history):
+            plots.losses(self.history, ax=ax)
+        else:
+            ax.set(xlabel="step (one mini-batch)", ylabel="loss", title="before the first step")
+        return plots.to_png(ax.figure, dpi=80)
+
+    def show(self) -> Shown:
+        """What to display: a picture that follows the training."""
+        return _Followed(self)
+
+
+class _Followed(Shown):
+    """A picture that tells its source where it is shown, so that it can be replaced there."""
+
+    def __init__(self, live: LiveLosses):
+        super().__init__(None, live.png(), live.alt)
+        self._live = live
+
+    def _ipython_display_(self) -> None:
+        display = require("IPython.display", "Showing a picture that changes").display
+        self._live.displays.append(display(self._repr_mimebundle_(), raw=True, display_id=True))

@@ -1,7 +1,12 @@
 """A control redraws its figure, and every widget carries a picture for pages without a kernel."""
 
+import io
+
+import numpy as np
+import pandas as pd
 import pytest
 from ase.build import graphene
+from PIL import Image
 
 from elit_helpers import plots, widgets
 
@@ -55,3 +60,122 @@ def test_a_structure_or_a_trajectory_is_viewed(frames):
     shown = widgets.view(sheet if frames == 1 else [sheet] * frames, alt="a sheet")
     assert shown.widget.max_frame == frames - 1
     assert shown.png.startswith(b"\x89PNG")
+
+
+class Maps:
+    """What `predict` gives of three members, two frames and one class."""
+
+    shape_original = (40, 48)
+
+    def __init__(self, members=3):
+        rng = np.random.default_rng(1)
+        self.members = rng.uniform(size=(members, 2, 20, 24, 2)).astype(np.float16)
+
+    def __len__(self):
+        return 2
+
+
+FRAMES = np.random.default_rng(2).normal(size=(2, 40, 48))
+SCORES = pd.DataFrame({
+    "member": [0, 1, 2], "atoms": [300, 280, 90], "lattice": [0.99, 0.98, 0.4], "agreement": [1.0, 0.97, 0.3],
+    "contrast": [1.0, 1.0, 0.5], "score": [0.99, 0.95, 0.06], "kept": [True, True, False],
+})  # fmt: skip
+
+
+class TestMemberChoice:
+    def test_ticked_at_first_are_the_members_that_the_score_keeps(self):
+        choice = widgets.pick_members(Maps(), SCORES, FRAMES, alt="three members")
+        assert choice.selected == [0, 1]
+
+    def test_a_tick_changes_the_choice_and_the_line_for_a_script(self):
+        choice = widgets.pick_members(Maps(), SCORES, FRAMES, frame=1, alt="three members")
+        line = choice.widget.children[-1]
+        assert "keep=[0, 1]" in line.value
+        choice.boxes[2].value, choice.boxes[0].value = True, False
+        assert choice.selected == [1, 2]
+        assert "keep=[1, 2]" in line.value
+        for box in choice.boxes:
+            box.value = False
+        assert "one at least" in line.value
+
+    def test_each_member_has_its_picture_and_its_score(self):
+        choice = widgets.pick_members(Maps(), SCORES, FRAMES, alt="three members")
+        cards = choice.widget.children[0].children
+        pictures = [card.children[0].value for card in cards]
+        assert len(set(pictures)) == 3
+        assert [card.children[1] for card in cards] == choice.boxes
+        assert "score 0.06" in cards[2].children[2].value
+        assert "90 atoms" in cards[2].children[2].value
+
+    def test_a_page_without_a_kernel_has_all_of_them_in_one_picture(self):
+        choice = widgets.pick_members(Maps(), SCORES, FRAMES, alt="three members")
+        width, height = Image.open(io.BytesIO(choice.png)).size
+        assert width > 3 * height
+        bundle = choice._repr_mimebundle_()
+        assert 'alt="three members"' in bundle["text/html"]
+        assert "model_id" in bundle[widgets.WIDGET]
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"frames": FRAMES[:1]}, "`frames` has shape .*the frames that went into predict"),
+            ({"scores": SCORES[:2]}, "2 rows, but there are 3 members"),
+            ({"frame": 2}, "`frame` is 2; choose one of 0, 1"),
+        ],
+    )
+    def test_what_does_not_belong_together_is_refused(self, change, message):
+        given = {"prediction": Maps(), "scores": SCORES, "frames": FRAMES, "alt": ""} | change
+        with pytest.raises(ValueError, match=message):
+            widgets.pick_members(**given)
+
+    def test_members_that_were_left_out_are_asked_for(self):
+        maps = Maps()
+        maps.members = None
+        with pytest.raises(ValueError, match="members=True"):
+            widgets.pick_members(maps, SCORES, FRAMES, alt="")
+
+
+class TestLiveLosses:
+    HISTORY = pd.DataFrame({"member": [0, 0, 1, 1], "step": [0, 1, 0, 1], "loss": [1.0, 0.5, 1.1, 0.4]})
+
+    @pytest.fixture
+    def shown(self, monkeypatch):
+        """What arrives at the front end: each bundle, and the display that it belongs to."""
+        arrived = []
+
+        class Handle:
+            def update(self, bundle, raw):
+                arrived.append((self, bundle))
+
+        def display(bundle, *, raw, display_id):
+            handle = Handle()
+            handle.update(bundle, raw)
+            return handle
+
+        monkeypatch.setattr("IPython.display.display", display)
+        return arrived
+
+    def test_the_picture_is_replaced_where_it_was_shown(self, shown):
+        live = widgets.LiveLosses("loss over steps")
+        live.show()._ipython_display_()
+        live(self.HISTORY)
+        (first, before), (second, after) = shown
+        assert first is second
+        assert before["text/html"] != after["text/html"]
+        assert 'alt="loss over steps"' in after["text/html"]
+
+    def test_the_last_picture_stays_for_pages_without_a_kernel(self):
+        live = widgets.LiveLosses("loss over steps")
+        empty = live.show().png
+        live(self.HISTORY)
+        assert live.show().png != empty
+        assert set(live.show()._repr_mimebundle_()) == {"text/html", "text/plain"}
+
+    def test_drawing_takes_a_fifth_of_the_time_at_most(self, shown):
+        live = widgets.LiveLosses("loss over steps")
+        live.show()._ipython_display_()
+        for _ in range(50):
+            live(self.HISTORY)
+        assert len(shown) == 2
+        live.refresh()
+        assert len(shown) == 3
