@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from elit_helpers import workspace
+from elit_helpers._memory import memory_limit
 
 DISTRIBUTION = "elit-helpers"
 OPTIONAL_EXTRAS = {"lab": "JupyterLab", "quantum": "DFT in notebook 05", "hpc": "clusters, notebook 07"}
@@ -200,25 +200,6 @@ def engines() -> Iterable[Finding]:
 
 
 # --------------------------------------------------------------------------- machine
-def memory_limit() -> tuple[float, str]:
-    """Return the memory this process may still use [bytes], and who says so.
-
-    A container reports the memory of its host; what it may use stands in $MEM_LIMIT (Binder, JupyterHub)
-    or in its control group.
-    """
-    import psutil
-
-    known = {"the machine": float(psutil.virtual_memory().available)}
-    if os.environ.get("MEM_LIMIT", "").isdigit():
-        known["$MEM_LIMIT"] = float(os.environ["MEM_LIMIT"])
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = Path(path).read_text().strip() if Path(path).is_file() else ""
-        if text.isdigit():
-            known["the control group"] = float(text)
-    source = min(known, key=known.get)
-    return known[source], source
-
-
 def machine() -> Iterable[Finding]:
     """Say how much memory and how many threads there are."""
     size, source = memory_limit()
