@@ -90,7 +90,8 @@ def resample(
         sigma = [0.35 * np.sqrt(1 / s**2 - 1) for s in scale]
         frames = np.stack([gaussian_filter(f, sigma) for f in frames])
     factors = [new / old for new, old in zip(shape, frames.shape[1:], strict=True)]
-    out = np.stack([zoom(f, factors, order=1, grid_mode=False) for f in frames])
+    # "nearest": a coordinate that rounding puts past the last pixel would otherwise make a black last row
+    out = np.stack([zoom(f, factors, order=1, mode="nearest", grid_mode=False) for f in frames])
     return out.astype(np.float32), scale
 
 

@@ -55,6 +55,14 @@ def test_the_scale_of_resampling_takes_corners_to_corners(pixel_size, height, wi
     np.testing.assert_allclose(images.resample_positions(there, scale) * scale, there, atol=1e-9)
 
 
+@pytest.mark.parametrize("pixel_size", [0.0384, 0.0765, 0.0959, 0.1, 0.157])
+def test_no_row_or_column_is_lost_to_rounding(pixel_size):
+    for length in (*range(230, 270), 512):
+        frame = 10 + np.random.default_rng(0).random((length, length))
+        out, _ = images.resample(frame, pixel_size=pixel_size)
+        assert out.min() > 9, length
+
+
 def test_augmentation_turns_image_and_labels_together_through_eight_symmetries():
     square = np.arange(16.0).reshape(1, 4, 4)
     many, labels = np.repeat(square, 200, 0), np.repeat(square, 200, 0).astype(int)
