@@ -171,11 +171,18 @@ class TestLiveLosses:
         assert live.show().png != empty
         assert set(live.show()._repr_mimebundle_()) == {"text/html", "text/plain"}
 
-    def test_drawing_takes_a_fifth_of_the_time_at_most(self, shown):
+    def test_the_last_call_is_always_drawn(self, shown):
         live = widgets.LiveLosses("loss over steps")
         live.show()._ipython_display_()
-        for _ in range(50):
-            live(self.HISTORY)
-        assert len(shown) == 2
-        live.refresh()
-        assert len(shown) == 3
+        for steps in (2, 3, 4):
+            live(self.HISTORY[:steps])
+        assert len({bundle["text/html"] for _, bundle in shown}) == 4
+        assert shown[-1][1]["text/html"] == live.show()._repr_mimebundle_()["text/html"]
+
+    def test_a_long_history_is_drawn_as_fast_as_a_short_one(self, monkeypatch):
+        rows = []
+        monkeypatch.setattr(plots, "losses", lambda history, **_: rows.append(len(history)))
+        live = widgets.LiveLosses("")
+        live.history = pd.concat([self.HISTORY] * 5000)
+        live.png()
+        assert rows[0] < 2000
