@@ -177,7 +177,7 @@ RECIPES = {
     # On its own feet: it stays what the shipped ensemble learned from when "realistic" changes. Frames are
     # resampled by the mean of their two axes, and scans with axes 20 % apart are real: hence the shear.
     "realistic MoS2": Recipe(
-        "realistic MoS2", "what microscopes add to MoS2: S2 far fainter than Mo, S missing, unequal scan axes",
+        "realistic MoS2", "what microscopes add to MoS2: S2 fainter than Mo, S missing, unequal scan axes",
         material="MoS2", spot_sigma_A=(0.35, 0.70), noise=(0.12, 1.4), scale=0.04, shear=0.10,
         displacement_A=(0.0, 0.10), tail_weight=(0.0, 0.15), noise_blur_px=(0.0, 0.9), grain_boundary=0.25,
         vacancies=4, holes=0.35, background=0.6, contamination=0.4, contamination_height=(0.1, 3.0),
