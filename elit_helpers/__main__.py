@@ -1,6 +1,7 @@
 """The commands, as in ``python -m elit_helpers check``.
 
-``run IMAGE --out FOLDER`` takes a picture through to a simulation, ``fetch NAME`` downloads a real frame.
+``run IMAGE --out FOLDER`` takes a picture through to a simulation, ``adapt FRAMES --out ENSEMBLE`` adapts an
+ensemble to frames of your own, ``fetch NAME`` downloads a real frame.
 """
 
 from __future__ import annotations
@@ -40,6 +41,27 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
 
     run = commands.add_parser("run", help="a picture through to a structure and a simulation")
+    _run_arguments(run)
+
+    adapt = commands.add_parser(
+        "adapt",
+        help="an ensemble for your own frames, by iterative training",
+        description="Algorithm 1 on your own frames. Stopped, it goes on when the command is given again.",
+    )
+    _adapt_arguments(adapt)
+
+    fetch = commands.add_parser("fetch", help="real frames by name, into the cache ($ELIT_CACHE)")
+    what = fetch.add_mutually_exclusive_group(required=True)
+    what.add_argument("names", nargs="*", default=[], metavar="NAME", help="as --list has them")
+    what.add_argument("--list", action="store_true", help="what there is and what is here; downloads nothing")
+    what.add_argument("--all", action="store_true", help="everything: more than 3 GB")
+    fetch.set_defaults(command=_fetch)
+    for each in (check, run, adapt, fetch):
+        each.add_argument("-v", "--verbose", action="store_true", help="say more, and errors in full")
+    return parser
+
+
+def _run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "image",
         metavar="IMAGE",
@@ -60,15 +82,33 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=0, help="of the velocities (default: 0)")
     run.set_defaults(command=_run)
 
-    fetch = commands.add_parser("fetch", help="real frames by name, into the cache ($ELIT_CACHE)")
-    what = fetch.add_mutually_exclusive_group(required=True)
-    what.add_argument("names", nargs="*", default=[], metavar="NAME", help="as --list has them")
-    what.add_argument("--list", action="store_true", help="what there is and what is here; downloads nothing")
-    what.add_argument("--all", action="store_true", help="everything: more than 3 GB")
-    fetch.set_defaults(command=_fetch)
-    for each in (check, run, fetch):
-        each.add_argument("-v", "--verbose", action="store_true", help="say more, and errors in full")
-    return parser
+
+def _adapt_arguments(adapt: argparse.ArgumentParser) -> None:
+    adapt.add_argument("frames", metavar="FRAMES", help="a file or folder of frames, or a name, as for run")
+    adapt.add_argument(
+        "--out", required=True, metavar="ENSEMBLE", help="where it goes; must not be there, or be empty"
+    )
+    adapt.add_argument(
+        "--pixel-size", type=float, metavar="Å", help="Å/px; measured from the lattice if not given"
+    )
+    adapt.add_argument("--material", default="graphene", help="what the sheet is made of (default: graphene)")
+    adapt.add_argument(
+        "--start",
+        metavar="ENSEMBLE|RECIPE",
+        help="an ensemble to start from, or a recipe to simulate with, such as realistic or ideal "
+        "(default: the ensemble that ships)",
+    )
+    adapt.add_argument("--rounds", type=int, default=2, help="iterations on the frames (default: 2)")
+    adapt.add_argument("--members", type=int, default=5, help="networks in the ensemble (default: 5)")
+    adapt.add_argument("--preset", default="class", help="demo, class or paper (default: class)")
+    adapt.add_argument(
+        "--keep",
+        type=lambda text: [int(number) for number in text.split(",")],
+        metavar="0,2",
+        help="members to keep of the first ensemble; by their scores if not given",
+    )
+    adapt.add_argument("--seed", type=int, default=0, help="of the training (default: 0)")
+    adapt.set_defaults(command=_adapt)
 
 
 def _check(_options: argparse.Namespace) -> int:
@@ -95,6 +135,39 @@ def _run(options: argparse.Namespace) -> int:
         f"{report.choice.name}: {report.choice.reason}\n"
         f"Energy kept to {found['md_energy_drift_meV_per_atom']:.2f} meV/atom over 200 fs.\n"
         f"{len(written)} files in {options.out}\n"
+    )
+    return 0
+
+
+def _adapt(options: argparse.Namespace) -> int:
+    from elit_helpers import pipeline
+
+    partial = pipeline.partial_of(options.out)
+    go_on = f"What is finished is in {partial}; the same command goes on from there."
+    try:
+        adapted = pipeline.adapt_ensemble(
+            options.frames, options.out, pixel_size=options.pixel_size, material=options.material,
+            start=options.start, rounds=options.rounds, members=options.members, settings=options.preset,
+            keep=options.keep, rng=options.seed, progress=True,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        if not partial.exists():
+            raise
+        sys.stderr.write(f"elit_helpers adapt: stopped. {go_on}\n")
+        return 130
+    except OSError as error:  # such as a full disk
+        if not partial.exists():
+            raise
+        raise OSError(f"{error}. {go_on}") from error
+    for warning in adapted.warnings:
+        sys.stderr.write(f"note: {warning}\n")
+    result = adapted.result
+    sys.stdout.write(
+        f"{result.history.round(3).to_string(index=False)}\n"
+        f"{result.stopped}\n"
+        f"{len(result.final)} members that know {' and '.join(result.final.classes)}, at "
+        f"{adapted.pixel_size:.4f} Å/px ({adapted.pixel_size_source}), in {adapted.folder}\n"
+        f"Use it: python -m elit_helpers run IMAGE --ensemble {adapted.folder} --out FOLDER\n"
     )
     return 0
 

@@ -10,30 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from ase.constraints import FixAtoms
 
 from elit_helpers import plots, workspace
-from elit_helpers._common import (
-    PathLike,
-    RandomState,
-    check_choice,
-    check_pixel_size,
-    logger,
-    progress,
-    spawn_seeds,
-)
+from elit_helpers._adapt import Adapted, adapt_ensemble, partial_of
+from elit_helpers._common import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
+from elit_helpers._inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
 from elit_helpers.analysis import edge_atoms
-from elit_helpers.data import Micrograph, load_image, load_real, real_frames
-from elit_helpers.ensemble import Ensemble, default_ensemble, load_ensemble, predict
-from elit_helpers.images import CalibrationFailed, calibrate
+from elit_helpers.data import Micrograph
+from elit_helpers.ensemble import Ensemble, predict
 from elit_helpers.locate import locate_atoms
 from elit_helpers.simulate import ENGINES, EngineChoice, Run, choose_engine, relax, run_md
 from elit_helpers.structure import to_atoms, write_structure
 
-MATERIALS = ("graphene",)
-DISAGREEMENT = 0.03  # two pixel sizes further apart than this are reported
 MD_STEPS, TIMESTEP_FS = 200, 1.0
+__all__ = [
+    "Adapted", "Report", "adapt_ensemble", "check_folder", "overview", "partial_of", "resolve_pixel_size",
+    "run_image", "save_report",
+]  # fmt: skip
+
 BATCH = 8  # frames in memory at a time: a stack on disk may be larger than it
 START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
 
@@ -92,11 +89,11 @@ def run_image(
     pixel_size
         In Å/px. If None it is measured from the lattice, and failing that taken from the file.
     material
-        What the sheet is made of; ``"graphene"``.
+        What the sheet is made of: one of those that an ensemble ships for, ``"graphene"`` or ``"MoS2"``.
     engine
         ``"auto"`` (chosen by the elements found) or a name from `ENGINES`.
     ensemble
-        An ensemble or its folder; the one that ships if None.
+        An ensemble of this material, or its folder; the one that ships if None.
     frame
         Which frame of a stack becomes the structure. Atoms are found in all of them.
     rng
@@ -113,7 +110,7 @@ def run_image(
     FileNotFoundError, ValueError, NoAtomsFound, EngineMissing, SimulationError
         Each says what to do.
     """
-    check_choice("material", material, MATERIALS)
+    check_material(material)
     check_choice("engine", engine, ["auto", *ENGINES])
     warnings: list[str] = []
     bar = progress(total=5, desc="reading the image", enabled=show_progress)
@@ -123,14 +120,14 @@ def run_image(
         bar.set_description(name)
 
     with bar:
-        micrograph = image if isinstance(image, Micrograph) else _open(image)
+        nets = ensemble_of(material, ensemble)
+        micrograph = open_frames(image)
         warnings += micrograph.metadata.get("notes", [])
         check_choice("frame", frame, range(len(micrograph.frames)))
         size, source = resolve_pixel_size(
             micrograph, pixel_size, material=material, frame=frame, warnings=warnings
         )
         stage("finding atoms")
-        nets = ensemble if isinstance(ensemble, Ensemble) else _ensemble(ensemble, material)
         found = _find_atoms(nets, micrograph, size)
         structure = to_atoms(found, frame=frame, material=material)
         stage("relaxing")
@@ -157,17 +154,14 @@ def run_image(
     return report
 
 
-def _open(image: PathLike) -> Micrograph:
-    """A file; or, where there is none of that name, a real frame of that name."""
-    named = not Path(image).exists() and str(image) in set(real_frames()["name"])
-    return load_real(str(image)) if named else load_image(image)
-
-
 def _rim_held(structure: Any) -> Any:
-    """The structure with its outermost atoms held: in the sample the sheet goes on beyond the picture."""
-    rim, held = edge_atoms(structure), structure.copy()
+    """The structure with its outermost columns held: in the sample the sheet goes on beyond the picture."""
+    column = structure.arrays["table_row"]
+    _, first = np.unique(column, return_index=True)
+    rim = edge_atoms(structure[first])  # seen from above one atom hides the others of its column
+    held = structure.copy()
     if not rim.all():
-        held.set_constraint(FixAtoms(mask=rim))
+        held.set_constraint(FixAtoms(mask=np.isin(column, column[first][rim])))
     return held
 
 
@@ -179,39 +173,6 @@ def _find_atoms(nets: Ensemble, micrograph: Micrograph, pixel_size: float) -> pd
         table = locate_atoms(predict(nets, frames, pixel_size=pixel_size))
         tables.append(table.assign(frame=table["frame"] + first))
     return pd.concat(tables, ignore_index=True)
-
-
-def resolve_pixel_size(
-    micrograph: Micrograph, pixel_size: float | None, *, material: str, frame: int, warnings: list[str]
-) -> tuple[float, str]:
-    """Decide on a pixel size [Å/px]: the user's word before the lattice's, the lattice's before the file's.
-
-    Disagreements over 3 %, and a lattice that could not be read, are added to `warnings`.
-
-    Raises
-    ------
-    ValueError
-        If the user's value is impossible, or there is neither a user's, a lattice's, nor a file's.
-    """
-    given = None if pixel_size is None else check_pixel_size(pixel_size)
-    nominal = given or micrograph.pixel_size
-    try:
-        measured = calibrate(micrograph.frames[frame], lattice=material, nominal=nominal)
-    except CalibrationFailed as failure:
-        if nominal is None:
-            raise ValueError(
-                f"`pixel_size` is not given, {micrograph.name} carries none, and the lattice could not be "
-                f"measured ({failure}). Pass --pixel-size (pixel_size=) in Å/px: field of view over pixels."
-            ) from failure
-        warnings.append(f"The pixel size was not confirmed by the lattice: {failure}")
-        return nominal, "user" if given else "file"
-    if nominal and abs(measured.pixel_size / nominal - 1) > DISAGREEMENT:
-        whose, counts = ("The pixel size you gave", "first") if given else ("The file's pixel size", "second")
-        warnings.append(
-            f"{whose}, {nominal:.4f} Å/px, and the lattice's, {measured.pixel_size:.4f} Å/px, differ by "
-            f"{100 * (nominal / measured.pixel_size - 1):+.0f} %; the {counts} counts."
-        )
-    return (given, "user") if given else (measured.pixel_size, "lattice")
 
 
 def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
@@ -265,9 +226,11 @@ def overview(report: Report) -> Any:
     )  # fmt: skip
     frame = report.structure.info.get("frame", 0)
     picture, table = report.micrograph.frames[frame], report.atoms_found
+    size = 12 * min(1.0, 300 / len(report.structure))  # markers of thousands of atoms would hide the picture
     plots.image(picture, pixel_size=report.pixel_size, ax=axes["image"], title=report.micrograph.name)
     plots.image(picture, ax=axes["atoms"])
-    plots.atoms(table[table["frame"] == frame], ax=axes["atoms"], flagged=True, title="atoms found")
+    own = table[table["frame"] == frame]
+    plots.atoms(own, ax=axes["atoms"], size=size, flagged=True, title="atoms found")
     spread = report.structure.arrays["position_std_A"]
     plots.structure(
         report.structure,
@@ -275,16 +238,13 @@ def overview(report: Report) -> Any:
         values=spread,
         label="spread of position [Å]",
         title="structure",
+        size=size,
     )
     plots.temperature(
         report.dynamics.log, ax=axes["temperature"], title=f"{report.choice.name}, constant energy"
     )
     plots.energy(report.dynamics.log, n_atoms=len(report.structure), ax=axes["energy"], title="energy")
     return figure
-
-
-def _ensemble(folder: PathLike | None, material: str) -> Ensemble:
-    return default_ensemble(material) if folder is None else load_ensemble(folder)
 
 
 def _provenance(report: Report, nets: Ensemble, material: str) -> dict:

@@ -216,18 +216,24 @@ def structure(
     size: float = 14,
 ) -> Any:
     """Draw ASE `Atoms` from above (x right, y up [Å]): by element, by `values` (N,), or by given colours."""
+    from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
     ax = _axis(ax)
     x, y = atoms_.positions[:, 0], atoms_.positions[:, 1]
     if values is not None or colors is None:
         symbols = np.array(atoms_.get_chemical_symbols())
-        shades = None if values is None else Normalize(np.min(values), np.max(values))
+        # NaN is a value too, the spread of an atom that only one member saw: it is drawn in grey.
+        known = np.ravel(values)[np.isfinite(np.ravel(values))] if values is not None else ()
+        shades = Normalize(np.min(known), np.max(known)) if len(known) else None
         for element in dict.fromkeys(symbols):
             own = symbols == element
             style = {"marker": MARKERS.get(element, "v"), "s": size * (1 if element in {"C", "H"} else 2.5)}
             shade = COLORS.get(element, OTHER) if values is None else np.asarray(values)[own]
-            ax.scatter(x[own], y[own], c=shade, norm=shades, label=f"{element} ({own.sum()})", **style)
+            if values is not None:
+                style |= {"norm": shades, "plotnonfinite": True}
+                style["cmap"] = colormaps["viridis"].with_extremes(bad=OTHER)
+            ax.scatter(x[own], y[own], c=shade, label=f"{element} ({own.sum()})", **style)
         ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
         if values is not None:
             ax.figure.colorbar(ax.collections[-1], ax=ax, shrink=0.7, label=label)

@@ -1,5 +1,6 @@
 """From a picture to a simulation in one call and one command, and what bad input gets."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from ase.io import read
 
 import elit_helpers as eh
-from elit_helpers import pipeline
+from elit_helpers import _adapt, _inputs, pipeline
 from elit_helpers.__main__ import main
+from elit_helpers._common import NoAtomsFound
+from elit_helpers.elit import ElitResult
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames" / "G-Si-2nm.hdf5"
 FILES = {
@@ -44,12 +47,13 @@ def result(picture, tmp_path_factory):
     return out
 
 
-def run_and_say(capsys, out, *arguments):
-    """Run the command, which must fail, and return its one line; nothing may stay behind."""
-    status = main(["run", *map(str, arguments), "--out", str(out)])
+def run_and_say(capsys, out, *arguments, command="run"):
+    """Run a command, which must fail, and return its one line; nothing may stay behind."""
+    status = main([command, *map(str, arguments), "--out", str(out)])
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert status == 1
     assert not out.exists()
+    assert not pipeline.partial_of(out).exists()
     return line
 
 
@@ -116,7 +120,7 @@ class TestManyFrames:
     @pytest.mark.skipif(not REAL.is_file(), reason=f"real frame {REAL.name} is not in ../shared/real_frames")
     def test_a_name_stands_for_its_frame(self, monkeypatch):
         monkeypatch.setenv("ELIT_FETCH_BASE", str(REAL.parent))
-        assert pipeline._open("G-Si-2nm").frames.shape == (1, 256, 256)
+        assert pipeline.open_frames("G-Si-2nm").frames.shape == (1, 256, 256)
 
 
 class TestPixelSize:
@@ -126,7 +130,7 @@ class TestPixelSize:
             movie, None, material="graphene", frame=0, warnings=warnings
         )
         assert source == "lattice"
-        if abs(size / movie.pixel_size - 1) > pipeline.DISAGREEMENT:
+        if abs(size / movie.pixel_size - 1) > _inputs.DISAGREEMENT:
             assert "differ by" in warnings[0]
 
     def test_the_user_has_the_last_word_and_is_told(self):
@@ -171,8 +175,9 @@ class TestBadInput:
         assert "lammps:lcbop" in run_and_say(capsys, tmp_path / "out", picture, "--engine", "magic")
 
     def test_an_unknown_material_lists_those_there_are(self, capsys, picture, tmp_path):
-        line = run_and_say(capsys, tmp_path / "out", picture, "--material", "MoS2")
-        assert "choose one of 'graphene'" in line
+        line = run_and_say(capsys, tmp_path / "out", picture, "--material", "hBN")
+        assert "`material` is 'hBN'; choose one of" in line
+        assert all(repr(name) in line for name in eh.ensemble.shipped_materials())
 
     def test_a_frame_that_is_not_there(self, capsys, picture, tmp_path):
         assert "`frame` is 3" in run_and_say(capsys, tmp_path / "out", picture, "--frame", 3)
@@ -196,3 +201,185 @@ def test_a_real_frame_goes_all_the_way(tmp_path, capsys):
     assert 0.9 <= density <= 1.1
     assert abs(provenance["md_energy_drift_meV_per_atom"]) < 1
     assert {path.name for path in tmp_path.iterdir()} == FILES
+
+
+# --------------------------------------------------------------------------- the ensemble that is given
+@pytest.fixture(scope="module")
+def of_mos2(tmp_path_factory):
+    """An ensemble that tells Mo from S, by name at least."""
+    folder = tmp_path_factory.mktemp("ensembles") / "of_mos2"
+    return eh.save_ensemble(dataclasses.replace(eh.default_ensemble(), classes=("Mo", "S")), folder)
+
+
+@pytest.fixture
+def corrupted(tmp_path):
+    folder = eh.save_ensemble(eh.default_ensemble(), tmp_path / "corrupted")
+    member = folder / "member_01.safetensors"
+    member.write_bytes(member.read_bytes()[:-100])
+    return folder
+
+
+@pytest.mark.parametrize(("command", "option"), [("run", "--ensemble"), ("adapt", "--start")])
+class TestEnsembleGiven:
+    def test_one_of_another_material_is_refused(self, capsys, picture, tmp_path, of_mos2, command, option):
+        line = run_and_say(capsys, tmp_path / "out", picture, option, of_mos2, command=command)
+        assert "tells Mo and S apart, but graphene shows C" in line
+
+    def test_a_changed_member_is_named(self, capsys, picture, tmp_path, corrupted, command, option):
+        line = run_and_say(capsys, tmp_path / "out", picture, option, corrupted, command=command)
+        assert "member_01.safetensors" in line
+
+    def test_a_folder_that_is_none_is_named(self, capsys, picture, tmp_path, command, option):
+        (tmp_path / "empty").mkdir()
+        for folder in ("empty", "nothere"):
+            line = run_and_say(capsys, tmp_path / "out", picture, option, tmp_path / folder, command=command)
+            assert folder in line
+
+
+# --------------------------------------------------------------------------- adapt
+class Rounds:
+    """Stands for `run_elit`: notes what it is called with, and finishes, fails or is stopped."""
+
+    def __init__(self):
+        self.calls, self.raises = [], None
+
+    def __call__(self, frames, *, checkpoint, progress, **arguments):
+        began = sorted(path.name for path in checkpoint.iterdir()) if checkpoint.is_dir() else []
+        self.calls.append({"frames": frames, "began": began, **arguments})
+        checkpoint.mkdir(exist_ok=True)
+        (checkpoint / "E_initial").touch()
+        if self.raises is not None:
+            raise self.raises
+        history = pd.DataFrame({"stage": ["E_initial", "E_final"], "lattice_share": [0.5, np.nan]})
+        ensembles = {"E_initial": eh.default_ensemble(), "E_final": eh.default_ensemble().subset([0, 1])}
+        return ElitResult(history, ensembles, pd.DataFrame({"frame": [0]}), pd.DataFrame({"member": [0]}))
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    stand_in = Rounds()
+    monkeypatch.setattr(_adapt, "run_elit", stand_in)
+    return stand_in
+
+
+def adapt(picture, out, *arguments):
+    return main(["adapt", str(picture), "--out", str(out), *map(str, arguments)])
+
+
+class TestAdapt:
+    def test_the_last_ensemble_is_saved_with_its_history_and_card(self, rounds, picture, tmp_path, capsys):
+        assert adapt(picture, tmp_path / "own") == 0
+        said = capsys.readouterr().out
+        ensemble = eh.load_ensemble(tmp_path / "own")
+        assert len(ensemble) == 2
+        assert [row["stage"] for row in ensemble.card["stages"]] == ["E_initial", "E_final"]
+        assert ensemble.card["adapted_to"] == "frame"
+        assert pd.read_csv(tmp_path / "own" / "stages.csv")["stage"].tolist() == ["E_initial", "E_final"]
+        assert "run IMAGE --ensemble" in said
+        assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+    def test_it_starts_from_the_ensemble_that_ships(self, rounds, picture, tmp_path):
+        assert (
+            adapt(picture, tmp_path / "own", "--members", 3, "--rounds", 1, "--keep", "2,0", "--seed", 7) == 0
+        )
+        (call,) = rounds.calls
+        shipped = eh.default_ensemble()
+        assert call["data"].classes == shipped.classes
+        assert call["data"].card == shipped.card
+        assert call["settings"].filters == shipped.settings.filters
+        assert call["settings"].members == 3
+        assert (call["rounds"], call["keep"], call["rng"]) == (1, [0, 2], 7)
+        assert call["pixel_size"] == pytest.approx(0.1, rel=0.1)
+
+    def test_or_from_a_recipe_from_random_weights(self, rounds, picture, tmp_path):
+        assert adapt(picture, tmp_path / "own", "--start", "ideal", "--preset", "demo") == 0
+        assert rounds.calls[0]["data"] == "ideal"
+        assert rounds.calls[0]["settings"] == dataclasses.replace(eh.PRESETS["demo"], members=5)
+
+    def test_a_long_stack_is_thinned_and_that_is_said(self, rounds, tmp_path, capsys, monkeypatch):
+        frames = eh.load_movie("development").frames[:5, :256, :256]
+        np.save(tmp_path / "stack.npy", frames)
+        monkeypatch.setattr(_adapt, "MOST_PIXELS", 3.5 * 256**2 * (0.1 / eh.NET_PIXEL) ** 2)
+        assert adapt(tmp_path / "stack.npy", tmp_path / "own", "--pixel-size", 0.1) == 0
+        assert np.array_equal(rounds.calls[0]["frames"], frames[[0, 2, 4]])
+        assert "3 of the 5 frames are used" in capsys.readouterr().err
+
+    def test_stopped_it_says_how_to_go_on_and_goes_on(self, rounds, picture, tmp_path, capsys):
+        rounds.raises = KeyboardInterrupt()
+        assert adapt(picture, tmp_path / "own") == 130
+        assert "own.partial; the same command goes on" in capsys.readouterr().err
+        assert not (tmp_path / "own").exists()
+        rounds.raises = None
+        assert adapt(picture, tmp_path / "own") == 0
+        assert [call["began"] for call in rounds.calls] == [[], ["E_initial"]]
+        assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+    def test_a_full_disk_says_how_to_go_on(self, rounds, picture, tmp_path, capsys):
+        rounds.raises = OSError(28, "No space left on device")
+        assert adapt(picture, tmp_path / "own") == 1
+        assert "No space left on device. What is finished is in" in capsys.readouterr().err
+        assert (tmp_path / "own.partial").is_dir()
+
+    def test_other_arguments_do_not_go_on(self, rounds, picture, tmp_path, capsys):
+        rounds.raises = KeyboardInterrupt()
+        adapt(picture, tmp_path / "own")
+        for other in (["--seed", 1], ["--rounds", 3], ["--members", 2, "--keep", "0"], ["--start", "ideal"]):
+            assert adapt(picture, tmp_path / "own", *other) == 1
+            assert "own.partial is of a run with other" in capsys.readouterr().err
+        assert (tmp_path / "own.partial" / "stages" / "E_initial").exists()
+        assert len(rounds.calls) == 1
+
+    def test_what_fails_again_each_time_leaves_nothing(self, rounds, picture, tmp_path, capsys):
+        rounds.raises = NoAtomsFound("No candidate can be believed.")
+        assert "No candidate" in run_and_say(capsys, tmp_path / "own", picture, command="adapt")
+
+    def test_a_folder_that_holds_something_is_refused(self, rounds, picture, tmp_path, capsys):
+        (tmp_path / "notes.txt").write_text("mine")
+        for out, why in ((tmp_path, "is not empty"), (tmp_path / "notes.txt", "is a file")):
+            assert adapt(picture, out) == 1
+            assert why in capsys.readouterr().err
+        assert (tmp_path / "notes.txt").read_text() == "mine"
+
+    def test_something_else_of_that_name_is_in_the_way_and_stays(self, rounds, picture, tmp_path, capsys):
+        (tmp_path / "own.partial").mkdir()
+        (tmp_path / "own.partial" / "notes.txt").write_text("mine")
+        assert adapt(picture, tmp_path / "own") == 1
+        assert "own.partial is in the way" in capsys.readouterr().err
+        assert (tmp_path / "own.partial" / "notes.txt").read_text() == "mine"
+
+
+class TestBadInputToAdapt:
+    @pytest.mark.parametrize(
+        ("arguments", "why"),
+        [
+            (["--keep", "0,5"], r"`keep` is [0, 5]; choose one at least of the members 0 to 4"),
+            (["--keep", "2", "--members", "2", "--start", "ideal"], "members 0 to 1"),
+            (["--members", "0"], "`members` is 0; it must be a whole number from 1 up"),
+            (["--rounds", "-1"], "`rounds` is -1"),
+            (["--seed", "-1"], "`rng` is -1"),
+            (["--preset", "magic"], "choose one of 'demo', 'class', 'paper'"),
+            (["--material", "hBN"], "`material` is 'hBN'; choose one of"),
+            (["--start", "realistic MoS2"], "does not simulate graphene. Use 'realistic'"),
+            (["--start", "magic"], "neither a folder nor a recipe; the recipes are 'ideal'"),
+            (["--pixel-size", "12"], "nm by 10"),
+        ],
+    )
+    def test_an_argument_that_cannot_be(self, capsys, picture, tmp_path, arguments, why):
+        assert why in run_and_say(capsys, tmp_path / "own", picture, *arguments, command="adapt")
+
+    def test_members_to_keep_are_numbers(self, capsys, picture, tmp_path):
+        with pytest.raises(SystemExit) as stopped:
+            adapt(picture, tmp_path / "own", "--keep", "best")
+        assert stopped.value.code == 2
+        assert "--keep" in capsys.readouterr().err
+
+    def test_missing_frames(self, capsys, tmp_path):
+        line = run_and_say(capsys, tmp_path / "own", tmp_path / "nothere", command="adapt")
+        assert "nothere" in line
+
+    def test_constant_frames(self, capsys, tmp_path):
+        np.save(tmp_path / "flat.npy", np.full((64, 64), 7.0))
+        line = run_and_say(
+            capsys, tmp_path / "own", tmp_path / "flat.npy", "--pixel-size", 0.1, command="adapt"
+        )
+        assert "constant" in line

@@ -75,6 +75,19 @@ def test_energies_start_from_zero_in_millielectronvolt_an_atom():
     assert ax.get_ylabel() == "change [meV/atom]"
 
 
+def test_an_atom_without_a_value_is_drawn_and_does_not_set_the_scale():
+    import elit_helpers as eh
+
+    sheet = eh.graphene_sheet((3, 2))
+    values = np.linspace(0.1, 0.3, len(sheet))
+    values[4] = np.nan
+    ax = plots.structure(sheet, values=values, ax=plots.row()[0])
+    drawn = ax.collections[0]
+    assert len(drawn.get_offsets()) == len(sheet)
+    assert drawn.get_clim() == (0.1, 0.3)
+    plots.describe(ax, "spread")
+
+
 def test_a_description_carries_alt_text_and_closes_the_figure():
     axes = plots.row(2)
     bundle = plots.describe(axes, "two <empty> axes")._repr_mimebundle_()
