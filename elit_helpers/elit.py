@@ -1,270 +1,62 @@
 """Algorithm 1 (Ensemble Learning–Iterative Training): its lines as functions, and the loop around them.
 
 A. Ghosh, B. G. Sumpter, O. Dyck, S. V. Kalinin, M. Ziatdinov, npj Comput. Mater. 7, 100 (2021),
-doi 10.1038/s41524-021-00569-7. Lines 1 and 6 are `train_ensemble`, lines 2 and 7 `predict`.
+doi 10.1038/s41524-021-00569-7. Lines 1 and 6 are `train_ensemble`, lines 2 and 7 `predict`; lines 3, 5 and 9
+are written down in `_lines`; the loop is here.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from elit_helpers import _candidates, _members, _patches
+from elit_helpers import _lines, _members
 from elit_helpers._common import (
     NoAtomsFound,
+    PathLike,
     RandomState,
     check_choice,
     check_frames,
     check_pixel_size,
-    logger,
-    resolve_rng,
-)  # fmt: skip
-from elit_helpers.ensemble import (
-    PRESETS,
-    Ensemble,
-    Prediction,
-    TrainSettings,
-    predict,
-    train_ensemble,
 )
-from elit_helpers.images import (
-    resample,
-    training_set,
+from elit_helpers._honeycomb import Honeycomb
+from elit_helpers._lines import (
+    LISTED_FROM,
+    assign_elements,
+    multi_class_data,
+    select_artifact_free,
+    training_data_from,
 )
+from elit_helpers._materials import Material
+from elit_helpers._stages import Checkpoint, Stage, describe
+from elit_helpers.ensemble import PRESETS, Ensemble, Prediction, TrainSettings, predict, train_ensemble
+from elit_helpers.images import RECIPES, training_set
 from elit_helpers.locate import locate_atoms
+from elit_helpers.samples import material_of
 
-_LISTED_FROM = 0.1  # fainter candidates become unsure rather than background
+__all__ = [
+    "ElitResult", "assign_elements", "multi_class_data", "run_elit", "select_artifact_free",
+    "training_data_from",
+]  # fmt: skip
 
-
-# --------------------------------------------------------------------------- line 3
-def select_artifact_free(
-    ensemble: Ensemble,
-    prediction: Prediction,
-    frames: np.ndarray,
-    *,
-    keep: Sequence[int] | None = None,
-    keep_from: float = 0.9,
-    min_members: int = 2,
-) -> tuple[Ensemble, pd.DataFrame]:
-    """Keep the members whose predictions look like a sheet of atoms (line 3 of Algorithm 1).
-
-    Three things that physics and the others say of each member's atoms, each between 0 and 1:
-
-    - `lattice`: share of nearest-neighbour distances that are a bond of graphene,
-    - `agreement`: F1 of its atoms against those of the other members' mean,
-    - `contrast`: share of its atoms where the picture is brighter than around, by a quarter of what is usual.
-
-    The score is their product. Kept are the members that reach `keep_from` of the best score.
-
-    Parameters
-    ----------
-    ensemble, prediction
-        The members, and what they say of `frames` (from `predict`, with the members' maps).
-    frames
-        The experiment (N, H, W).
-    keep
-        Numbers of the members to keep, where a person has looked; the scores are computed all the same.
-    keep_from
-        Share of the best score that is enough.
-    min_members
-        At least so many stay, the best ones: one member has no spread.
-
-    Returns
-    -------
-    Ensemble, DataFrame
-        What is kept; columns ``member, atoms, lattice, agreement, contrast, score, kept``.
-
-    Raises
-    ------
-    ValueError
-        If the prediction lacks the members' maps, or was made from other frames or another ensemble.
-    """
-    frames = _check_match(prediction, frames)
-    if prediction.members is None or len(prediction.members) != len(ensemble):
-        raise ValueError(
-            "`prediction` must hold the maps of each member. Use predict(ensemble, ..., members=True)."
-        )
-    rows = [_members.member_scores(prediction, frames, i) for i in range(len(ensemble))]
-    scores = pd.DataFrame(rows)
-    scores["score"] = scores["lattice"] * scores["agreement"] * scores["contrast"]
-    order = scores["score"].to_numpy().argsort()[::-1]
-    good = scores["score"] >= keep_from * scores["score"].max()
-    good.iloc[order[: min(min_members, len(ensemble))]] = True
-    chosen = [int(i) for i in (np.flatnonzero(good) if keep is None else keep)]
-    selected = ensemble.subset(chosen)
-    scores["kept"] = scores["member"].isin(chosen)
-    return selected, scores
+SETTLED = 0.005
+"""A round that changes a smaller share of the kept atoms than this is the last one."""
+WORSE = 0.005
+"""A round that lowers the lattice score by more than this is not built upon, and the last one."""
+_SIMULATED, _CUT = 1000, 800  # pairs of line 1; pairs cut out of the experiment in a round
+_MIXED = 200  # simulated pairs beside those of a round: one in five keeps what simulation taught
+Pairs = tuple[np.ndarray, np.ndarray]
+Source = Callable[[int | None, np.random.Generator], Pairs]
+logger = logging.getLogger("elit_helpers")
 
 
-def _check_match(prediction: Prediction, frames: np.ndarray) -> np.ndarray:
-    frames = check_frames(frames, "frames")
-    if len(frames) != len(prediction) or frames.shape[1:] != tuple(prediction.shape_original):
-        raise ValueError(
-            f"`frames` has shape {frames.shape}, but the prediction is of {len(prediction)} frames of "
-            f"{tuple(prediction.shape_original)}. Pass the frames that went into predict."
-        )
-    return frames
-
-
-# --------------------------------------------------------------------------- lines 5 and 9
-def training_data_from(
-    prediction: Prediction,
-    frames: np.ndarray,
-    *,
-    n: int = 800,
-    rng: RandomState = None,
-    noise: float = 0.5,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut training pairs out of the experiment, labelled by what the ensemble is sure of (line 5).
-
-    - *Atom*: a kept candidate with at least two others at a bond's distance; and a site where two such
-      atoms want a third neighbour and the picture shows a spot.
-    - *Background*: everything without a candidate, and candidates with no neighbour at all, which is
-      what contamination looks like to a net that has never seen any.
-    - *Unsure* (left out of the loss): all between, faint candidates, and empty sites of the lattice.
-
-    Parameters
-    ----------
-    prediction
-        Of the ensemble of the round before, on `frames`.
-    frames
-        The experiment (N, H, W).
-    n
-        Number of pairs.
-    rng
-        Chooses frames, places and noise.
-    noise
-        Up to so much noise, in units of the frame's own contrast, is added to the patches: an ensemble
-        that only sees its own certainties again learns nothing.
-
-    Returns
-    -------
-    images, labels
-        Float32 (n, 64, 64), normalised; integers, background last, `UNSURE` where nothing is known.
-
-    Raises
-    ------
-    NoAtomsFound
-        If no candidate can be believed.
-    """
-    frames, rng = _check_match(prediction, frames), resolve_rng(rng)
-    atoms = locate_atoms(prediction, listed_from=_LISTED_FROM)
-    fine, scale = resample(frames, pixel_size=prediction.pixel_size_original, target=prediction.pixel_size)
-    labels = []
-    for i, frame in enumerate(fine):
-        table = atoms[atoms["frame"] == i]
-        labels.append(
-            _patches.label_frame(frame, table[["row_px", "col_px"]].to_numpy() * scale, table, prediction)
-        )
-    return _patches.cut_patches(fine, labels, len(prediction.classes), n=n, rng=rng, noise=noise)
-
-
-def assign_elements(
-    atoms: pd.DataFrame,
-    frames: np.ndarray,
-    *,
-    pixel_size: float,
-    classes: Sequence[str] = ("C", "Si"),
-) -> pd.DataFrame:
-    """Tell the brighter of two elements from the common one, by intensity and neighbourhood.
-
-    An atom's brightness is taken over its own surroundings and relative to the atoms around, because a
-    hill of contamination lifts carbon above silicon elsewhere; Si also keeps its neighbours further off.
-    A mixture of two Gaussians in both decides.
-
-    Parameters
-    ----------
-    atoms
-        Table of atoms; kept rows are judged, the others keep their element.
-    frames
-        The pictures (N, H, W) they were found in.
-    pixel_size
-        Of the frames [Å/px].
-    classes
-        The common element and the brighter one.
-
-    Returns
-    -------
-    DataFrame
-        The table with ``element`` set and new columns ``relative_brightness``, ``mean_bond_A`` and
-        ``impurity_chance`` (NaN where not judged).
-    """
-    frames, pixel_size = check_frames(frames, "frames"), check_pixel_size(pixel_size)
-    table = atoms.copy()
-    for name in ("relative_brightness", "mean_bond_A", "impurity_chance"):
-        table[name] = np.nan
-    kept = table["kept"].astype(bool)
-    for frame, group in table[kept].groupby("frame"):
-        row_col = group[["row_px", "col_px"]].to_numpy()
-        bright = _candidates.relative_brightness(frames[frame], row_col, pixel_size=pixel_size)
-        table.loc[group.index, "relative_brightness"] = bright
-        table.loc[group.index, "mean_bond_A"] = _candidates.mean_bond(row_col, pixel_size=pixel_size)
-    if kept.sum() >= 10:
-        judged = table.loc[kept, ["relative_brightness", "mean_bond_A"]].to_numpy().T
-        table.loc[kept, "impurity_chance"] = _candidates.impurity_chance(*judged)
-        table.loc[kept, "element"] = np.where(
-            table.loc[kept, "impurity_chance"] > 0.5, classes[1], classes[0]
-        )
-    return table
-
-
-def multi_class_data(
-    prediction: Prediction,
-    frames: np.ndarray,
-    *,
-    classes: Sequence[str] = ("C", "Si"),
-    n: int = 800,
-    rng: RandomState = None,
-    noise: float = 0.5,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut training pairs with elements out of the experiment (line 9): C against impurity.
-
-    Elements come from `assign_elements`; an atom it is not nine tenths sure of, and a bright one with fewer
-    than two neighbours, is `UNSURE`. Half of the patches
-    are cut about an impurity, which would else be too rare.
-
-    Parameters
-    ----------
-    prediction, frames, n, rng, noise
-        As in `training_data_from`.
-    classes
-        The common element and the brighter one.
-
-    Returns
-    -------
-    images, labels
-        Float32 (n, 64, 64), normalised; integers: 0 and 1 for `classes`, 2 for the background, or `UNSURE`.
-
-    Raises
-    ------
-    NoAtomsFound
-        If no candidate can be believed, or none is of the brighter element.
-    """
-    frames, rng = _check_match(prediction, frames), resolve_rng(rng)
-    atoms = locate_atoms(prediction, listed_from=_LISTED_FROM)
-    atoms = assign_elements(atoms, frames, pixel_size=prediction.pixel_size_original, classes=classes)
-    fine, scale = resample(frames, pixel_size=prediction.pixel_size_original, target=prediction.pixel_size)
-    prediction = dataclasses.replace(prediction, classes=tuple(classes))
-    atoms.loc[~atoms["element"].isin(classes), "element"] = classes[0]
-    labels, anchors = [], []
-    for i, frame in enumerate(fine):
-        table = atoms[atoms["frame"] == i]
-        row_col = table[["row_px", "col_px"]].to_numpy() * scale
-        labels.append(_patches.label_frame(frame, row_col, table, prediction))
-        anchors.append(row_col[(table["impurity_chance"] > 0.9).to_numpy()])
-    if not sum(map(len, anchors)):
-        raise NoAtomsFound(
-            f"No atom is clearly brighter than the rest, so there is no {classes[1]} to learn from. "
-            "Use the one-class ensemble, or add frames with the impurity."
-        )
-    return _patches.cut_patches(fine, labels, len(classes), n=n, rng=rng, noise=noise, anchors=anchors)
-
-
-# --------------------------------------------------------------------------- the loop
 @dataclass
 class ElitResult:
     """What Algorithm 1 left behind.
@@ -272,38 +64,56 @@ class ElitResult:
     Attributes
     ----------
     history
-        A row a stage (``E_initial``, ``E_0``, ``E_1`` …, ``E_final``): members, atoms, lattice share and
-        density, and what `score` returned.
+        A row a stage (``E_initial``, ``E_0``, ``E_1`` …, ``E_final``): members, atoms a frame, lattice share
+        and density, `lattice_score`, `changed` (share of the kept atoms that the stage before did not have,
+        or this one lost), `seconds` (training and prediction), and what `score` returned.
     ensembles
         The ensemble of each stage by its name.
     atoms
-        Table of atoms of the last stage.
+        Table of atoms of the last stage that is built upon.
     member_scores
         What `select_artifact_free` found of the members of ``E_initial``.
+    stopped
+        Why the rounds ended, as a sentence.
+    last
+        Name of the stage that `final` and `atoms` are of.
     """
 
     history: pd.DataFrame
     ensembles: dict[str, Ensemble]
     atoms: pd.DataFrame
     member_scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stopped: str = ""
+    last: str = ""
 
     @property
     def final(self) -> Ensemble:
-        """The ensemble of the last stage."""
-        return list(self.ensembles.values())[-1]
+        """The ensemble of the last stage that is built upon."""
+        return self.ensembles[self.last] if self.last else list(self.ensembles.values())[-1]
 
 
 def run_elit(
     frames: np.ndarray,
     *,
     pixel_size: float,
-    data: tuple[np.ndarray, np.ndarray] | str = "realistic",
+    data: Pairs | str = "realistic",
+    material: str | Material = "graphene",
     settings: TrainSettings | str = "class",
     rounds: int = 2,
     rng: RandomState = None,
     score: Callable[[pd.DataFrame], dict] | None = None,
+    keep: Sequence[int] | None = None,
+    simulated: Pairs | str | None = None,
+    checkpoint: PathLike | None = None,
+    progress: bool = False,
+    on_progress: Callable[[pd.DataFrame], None] | None = None,
 ) -> ElitResult:
     """Run Algorithm 1 on the frames of one experiment.
+
+    The rounds end after `rounds`; or earlier, when a round changes less than half a percent of the kept
+    atoms; or when one lowers the lattice score by more than half a percent, and then the round before is
+    built upon. The lattice score is the harmonic mean of the share of nearest-neighbour distances that are
+    a bond and of the density relative to the perfect sheet: what can be known without any truth.
 
     Parameters
     ----------
@@ -312,42 +122,91 @@ def run_elit(
     pixel_size
         Of the frames [Å/px].
     data
-        One-class training pairs (images, labels), or the name of the recipe to simulate them with.
+        One-class training pairs (images, labels), or the name of the recipe to simulate a thousand with. One
+        pair in five of each round is taken from these, too: the experiment teaches the looks, and the
+        simulation knows exactly where its atoms are.
+    material
+        What the sheet is made of: three neighbours at one distance, seen from above. A recipe by name is
+        simulated for it.
     settings
         `TrainSettings` or the name of one of `PRESETS`.
     rounds
-        Number of iterations on the experiment; 0 goes straight on to the elements. It stops there: each
-        round fits this experiment better and others worse.
+        Most iterations on the experiment; 0 goes straight on to the elements. Each round fits this
+        experiment better and others worse.
     rng
-        Seed or generator.
+        Seed or generator. Every stage draws from a generator of its own.
     score
         Called with the table of atoms of each stage; the numbers it returns go into the history. Nothing
         else sees them, so a truth that only `score` reads stays held back.
+    keep
+        Numbers of the members of ``E_initial`` to keep, chosen by hand; else `select_artifact_free` chooses.
+    simulated
+        Two-class pairs (images, labels), or the name of a recipe, to mix into the last training set.
+    checkpoint
+        Folder with a sub-folder for each finished stage. Run again with the same arguments, it goes on where
+        it was interrupted, and ends with the same weights as an uninterrupted run on as many threads.
+    progress
+        True for bars.
+    on_progress
+        Called now and then with the losses so far (columns stage, member, step, loss).
 
     Returns
     -------
     ElitResult
+
+    Raises
+    ------
+    ValueError
+        If an argument cannot be used, or `checkpoint` holds a run with other arguments.
+    CorruptEnsemble
+        If a file of the checkpoint was changed or cut off.
     """
-    run = _Run(check_frames(frames, "frames"), check_pixel_size(pixel_size), resolve_rng(rng), score)
-    settings = (
-        PRESETS[check_choice("settings", settings, tuple(PRESETS))] if isinstance(settings, str) else settings
-    )
-    images, labels = training_set(data, 1000, rng=run.rng) if isinstance(data, str) else data
-    ensemble = train_ensemble(images, labels, classes=("C",), settings=settings, rng=run.rng)
-    prediction = run.note("E_initial", ensemble)
-    ensemble, scores = select_artifact_free(ensemble, prediction, run.frames)
-    prediction = run.note("E_0", ensemble)
-    for i in range(rounds):
-        pairs = training_data_from(prediction, run.frames, rng=run.rng)
-        ensemble = train_ensemble(*pairs, classes=("C",), settings=settings, rng=run.rng, start=ensemble)
-        prediction = run.note(f"E_{i + 1}", ensemble)
-    try:
-        pairs = multi_class_data(prediction, run.frames, rng=run.rng)
-        ensemble = train_ensemble(*pairs, classes=("C", "Si"), settings=settings, rng=run.rng, start=ensemble)
-        run.note("E_final", ensemble)
-    except NoAtomsFound as reason:
-        logger.warning("stopped before the elements: %s", reason)
-    return ElitResult(pd.DataFrame(run.rows), run.ensembles, run.atoms, scores)
+    frames, pixel_size = check_frames(frames, "frames"), check_pixel_size(pixel_size)
+    sheet = Honeycomb.of(material)
+    if isinstance(settings, str):
+        settings = PRESETS[check_choice("settings", settings, tuple(PRESETS))]
+    if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
+        raise ValueError(f"`rounds` is {rounds!r}; it must be a whole number, 0 or more.")
+    arguments = {
+        "frames": describe(frames),
+        "pixel_size": pixel_size,
+        "data": describe(data),
+        "material": sheet.name,
+        "settings": dataclasses.asdict(settings),
+        "rounds": int(rounds),
+        "keep": None if keep is None else [int(i) for i in keep],
+        "simulated": describe(simulated),
+    }
+    run = _Run(
+        frames, pixel_size, sheet, settings, score, Checkpoint.open(checkpoint, arguments, rng),
+        progress, on_progress,
+    )  # fmt: skip
+    source = _pairs_of(data, material, None)
+    run.train("E_initial", lambda draw: source(None, draw), None)
+    run.select(keep)
+    run.stopped = f"All {rounds} rounds were done." if rounds else "No round was asked for."
+    for i in range(1, rounds + 1):
+        if not run.round(i, source):
+            break
+    run.elements(_pairs_of(simulated, material, sheet.default_classes) if simulated is not None else None)
+    return run.result()
+
+
+def _pairs_of(data: Pairs | str, material: str | Material, classes: Sequence[str] | None) -> Source:
+    """Return what draws `n` pairs: simulated by a recipe's name, or out of those given; all if None."""
+    if isinstance(data, str):
+        recipe, material = RECIPES[check_choice("data", data, tuple(RECIPES))], material_of(material)
+        if material_of(recipe.material) != material:
+            known = f"{data} {material.name}"
+            recipe = RECIPES.get(known) or dataclasses.replace(recipe, name=known, material=material)
+        return lambda n, draw: training_set(recipe, n or _SIMULATED, rng=draw, classes=classes)
+    images, labels = (np.asarray(part) for part in data)
+
+    def choose(n: int | None, draw: np.random.Generator) -> Pairs:
+        chosen = draw.permutation(len(images))[:n] if n else np.arange(len(images))
+        return images[chosen], labels[chosen]
+
+    return choose
 
 
 @dataclass
@@ -356,20 +215,151 @@ class _Run:
 
     frames: np.ndarray
     pixel_size: float
-    rng: np.random.Generator
+    sheet: Honeycomb
+    settings: TrainSettings
     score: Callable[[pd.DataFrame], dict] | None
-    rows: list[dict] = field(default_factory=list)
-    ensembles: dict[str, Ensemble] = field(default_factory=dict)
-    atoms: pd.DataFrame = field(default_factory=pd.DataFrame)
+    checkpoint: Checkpoint
+    progress: bool
+    on_progress: Callable[[pd.DataFrame], None] | None
+    stages: dict[str, Stage] = field(default_factory=dict)
+    last: str = ""
+    stopped: str = ""
+    _seen: tuple[str, Prediction] | None = None
 
-    def note(self, stage: str, ensemble: Ensemble) -> Prediction:
-        """Predict with an ensemble, and write down how it does."""
-        prediction = predict(ensemble, self.frames, pixel_size=self.pixel_size)
-        self.atoms = locate_atoms(prediction)
-        self.ensembles[stage] = ensemble
-        self.rows.append(
-            {"stage": stage, "members": len(ensemble), **_members.lattice_summary(self.atoms, prediction)}
+    def train(
+        self,
+        stage: str,
+        pairs: Callable[[np.random.Generator], Pairs],
+        start: str | None,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
+        """Train a stage on from another, unless it is in the checkpoint; `last` becomes this one."""
+        before, self.last = self.last, stage
+        if self._loaded(stage):
+            return
+        began, draw = time.perf_counter(), self.checkpoint.rng(stage)
+        self.last = before  # if there are no pairs, the stage before stays the last
+        images, labels = pairs(draw)
+        ensemble = train_ensemble(
+            images,
+            labels,
+            classes=classes or self.sheet.default_classes[:1],
+            settings=self.settings,
+            rng=draw,
+            start=None if start is None else self.stages[start].ensemble,
+            progress=self.progress,
+            checkpoint=self.checkpoint.members(stage),
+            on_progress=self.on_progress and (lambda losses: self.on_progress(losses.assign(stage=stage))),
         )
+        self.last = stage
+        self._note(stage, ensemble, began, before)
+
+    def select(self, keep: Sequence[int] | None) -> None:
+        """Line 3: from ``E_initial`` to ``E_0``."""
+        if self._loaded("E_0"):
+            self.last = "E_0"
+            return
+        began, whole = time.perf_counter(), self.stages["E_initial"].ensemble
+        ensemble, scores = _lines.select_among(
+            whole, self.prediction("E_initial"), self.frames, self.sheet, keep
+        )
+        if len(ensemble) == len(whole) and self._seen is not None:
+            self._seen = ("E_0", self._seen[1])  # nothing changed, so what was predicted holds
+        self.last = "E_0"
+        self._note("E_0", ensemble, began, "E_initial", {"member_scores": scores.to_dict("list")})
+
+    def round(self, i: int, source: Source) -> bool:
+        """Lines 5 to 7; return whether another round is worth its while."""
+        before, stage = self.last, f"E_{i}"
+        self.train(stage, lambda draw: self._mixed(before, source, draw), before)
+        row, old = self.stages[stage].row, self.stages[before].row
+        if row["lattice_score"] < old["lattice_score"] - WORSE:
+            self.last = before
+            self.stopped = (
+                f"{stage} lowered the lattice score from {old['lattice_score']:.3f} to "
+                f"{row['lattice_score']:.3f}; {before} is built upon."
+            )
+            return False
+        if row["changed"] < SETTLED:
+            self.stopped = f"{stage} changed {row['changed']:.2%} of the atoms, less than {SETTLED:.1%}."
+            return False
+        return True
+
+    def _mixed(self, before: str, source: Source, draw: np.random.Generator) -> Pairs:
+        """Line 5: pairs out of the experiment, and a few simulated ones."""
+        own = _lines.one_class_pairs(
+            self.prediction(before), self.frames, self.stages[before].atoms, self.sheet,
+            n=_CUT, rng=draw, noise=0.5,
+        )  # fmt: skip
+        return _joined(own, source(_MIXED, draw))
+
+    def elements(self, source: Source | None) -> None:
+        """Lines 9 and 10, where there are two elements to be told apart."""
+        before = self.last
+
+        def pairs(draw: np.random.Generator) -> Pairs:
+            own = _lines.multi_class_pairs(
+                self.prediction(before), self.frames, self.stages[before].atoms, self.sheet,
+                classes=None, n=_CUT, rng=draw, noise=0.5,
+            )  # fmt: skip
+            return own if source is None else _joined(own, source(_MIXED, draw))
+
+        try:
+            self.train("E_final", pairs, before, self.sheet.default_classes)
+        except NoAtomsFound as reason:
+            self.stopped += f" No elements: {reason}"
+            logger.warning("stopped before the elements: %s", reason)
+
+    def prediction(self, stage: str) -> Prediction:
+        """Return what a stage says of the frames; only the last one asked for is kept, it is large."""
+        if self._seen is None or self._seen[0] != stage:
+            self._seen = None
+            ensemble = self.stages[stage].ensemble if stage in self.stages else None
+            self._seen = (stage, self._predict(ensemble))
+        return self._seen[1]
+
+    def _predict(self, ensemble: Ensemble) -> Prediction:
+        return predict(ensemble, self.frames, pixel_size=self.pixel_size, progress=self.progress)
+
+    def _loaded(self, stage: str) -> bool:
+        done = self.checkpoint.load(stage)
+        if done is not None:
+            self.stages[stage] = done
+        return done is not None
+
+    def _note(
+        self, stage: str, ensemble: Ensemble, began: float, before: str, notes: dict[str, Any] | None = None
+    ) -> None:
+        """Predict with a new ensemble, and write down how it does."""
+        if self._seen is None or self._seen[0] != stage:
+            self._seen = None  # the old maps go before the new ones come
+            self._seen = (stage, self._predict(ensemble))
+        prediction = self._seen[1]
+        atoms = locate_atoms(prediction, listed_from=LISTED_FROM)
+        row = {"stage": stage, "members": len(ensemble)}
+        row |= _members.lattice_summary(atoms, prediction, self.sheet)
+        row["changed"] = np.nan
+        if before in self.stages:
+            old = self.stages[before].atoms
+            row["changed"] = 1 - _members.agreement(
+                old[old["kept"]], atoms[atoms["kept"]], self.pixel_size, self.sheet
+            )
+        row["seconds"] = time.perf_counter() - began
         if self.score is not None:
-            self.rows[-1] |= {k: v for k, v in self.score(self.atoms).items() if np.isscalar(v)}
-        return prediction
+            row |= {k: np.asarray(v).item() for k, v in self.score(atoms).items() if np.isscalar(v)}
+        self.stages[stage] = Stage(ensemble, row, atoms, notes or {})
+        self.checkpoint.save(stage, self.stages[stage])
+
+    def result(self) -> ElitResult:
+        return ElitResult(
+            pd.DataFrame([stage.row for stage in self.stages.values()]),
+            {name: stage.ensemble for name, stage in self.stages.items()},
+            self.stages[self.last].atoms,
+            pd.DataFrame(self.stages["E_0"].notes["member_scores"]),
+            self.stopped,
+            self.last,
+        )
+
+
+def _joined(first: Pairs, second: Pairs) -> Pairs:
+    return tuple(np.concatenate([a, np.asarray(b, a.dtype)]) for a, b in zip(first, second, strict=True))

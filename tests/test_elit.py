@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _candidates, _patches
+from elit_helpers import _candidates, _labels, _patches
+from elit_helpers._honeycomb import Honeycomb
 from elit_helpers.elit import assign_elements
 from elit_helpers.ensemble import UNSURE
 
@@ -38,9 +39,8 @@ def table_of(row_col, element="C", reason=""):
     ).assign(kept=lambda t: t["reason"] == "")
 
 
-def like(shape, classes=("C",)):
-    empty = np.zeros((1, *shape, len(classes) + 1), np.float32)
-    return eh.Prediction(empty, empty, empty[None], classes, PX, (1.0, 1.0), shape, PX)
+def labels_of(frame, row_col, table):
+    return _labels.label_frame(frame, row_col, table, classes=("C",), pixel_size=PX).mask
 
 
 def value_at(mask, positions):
@@ -62,8 +62,8 @@ def test_an_overlooked_atom_is_labelled_if_the_picture_shows_it():
     sheet = lattice()
     gone = np.argmin(((sheet - 100) ** 2).sum(1))
     rest, middle = np.delete(sheet, gone, 0), sheet[gone : gone + 1]
-    seen = _patches.label_frame(picture(sheet), rest, table_of(rest), like((200, 200)))
-    vacancy = _patches.label_frame(picture(rest), rest, table_of(rest), like((200, 200)))
+    seen = labels_of(picture(sheet), rest, table_of(rest))
+    vacancy = labels_of(picture(rest), rest, table_of(rest))
     assert value_at(seen, middle) == [0]
     assert value_at(vacancy, middle) != [0]
 
@@ -73,19 +73,19 @@ def test_a_candidate_alone_becomes_background_and_a_doubtful_one_unsure():
     hole = np.hypot(*(sheet - 100).T) * PX > 6
     alone, extra = np.array([[100.0, 100.0]]), sheet[hole][:1] + [4.0, 0.0]
     positions = np.concatenate([sheet[hole], alone])
-    mask = _patches.label_frame(picture(sheet[hole]), positions, table_of(positions), like((200, 200)))
+    mask = labels_of(picture(sheet[hole]), positions, table_of(positions))
     assert value_at(mask, alone) == [1]
     positions = np.concatenate([sheet[hole], extra])
     faint = table_of(positions)
     faint.loc[len(faint) - 1, ["reason", "kept"]] = ["low probability", False]
-    mask = _patches.label_frame(picture(sheet[hole]), positions, faint, like((200, 200)))
+    mask = labels_of(picture(sheet[hole]), positions, faint)
     assert UNSURE in mask[(np.hypot(*(np.indices(mask.shape) - extra[0][:, None, None])) < 4)]
 
 
 def test_a_part_of_the_sheet_that_was_overlooked_teaches_nothing():
     sheet = lattice()
     known = sheet[sheet[:, 1] < 130]
-    mask = _patches.label_frame(picture(sheet), known, table_of(known), like((200, 200)))
+    mask = labels_of(picture(sheet), known, table_of(known))
     overlooked = sheet[sheet[:, 1] > 165]
     assert np.mean(value_at(mask, overlooked) == 1) < 0.2
 
@@ -93,7 +93,7 @@ def test_a_part_of_the_sheet_that_was_overlooked_teaches_nothing():
 def test_a_hole_is_background():
     sheet = lattice()
     sheet = sheet[np.hypot(*(sheet - 100).T) * PX > 6]
-    mask = _patches.label_frame(picture(sheet), sheet, table_of(sheet), like((200, 200)))
+    mask = labels_of(picture(sheet), sheet, table_of(sheet))
     inside = np.hypot(*(np.indices(mask.shape) - 100)) * PX < 4
     assert np.mean(mask[inside] == 1) > 0.9
 
