@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from elit_helpers._common import check_positive, require
-from elit_helpers.ensemble import Prediction
+from elit_helpers.ensemble import Ensemble, Prediction, predict_stream
 from elit_helpers.images import DISC_A, resample_positions, to_angstrom
 
 COLUMNS = (
@@ -16,7 +18,8 @@ COLUMNS = (
 )  # fmt: skip
 _CORE_A = 0.25  # the middle of a disc, where a good prediction is flat
 _APART_A = 0.7  # half the bond of graphene: two maxima closer than this are one atom
-_EDGE_A = 0.12  # an atom this close to the border shows less than two thirds of its disc
+_WINDOW_A = 0.6  # the centre of mass is taken in a disc of this radius, which holds the atom's own
+_RIM_A = 0.06  # how soft the rim of a predicted disc is
 
 
 def locate_atoms(
@@ -50,22 +53,78 @@ def locate_atoms(
         element, over the middle of the disc), ``position_std_A`` (root mean square distance of the members'
         positions from their mean), ``member_share, kept, reason`` (``""``, ``"edge"``,
         ``"low probability"`` or ``"few members"``). Empty, with these columns, where there is no atom.
+        An atom flagged ``"edge"`` shows a part of its disc only: its centre lies outside the picture, by up
+        to a disc's radius, where its position says.
 
     Raises
     ------
     ValueError
         If a threshold is not between 0 and 1, or `listed_from` is above `threshold`.
     """
-    for name, value in (("threshold", threshold), ("listed_from", listed_from)):
-        if not 0 < check_positive(name, value) < 1:
-            raise ValueError(f"`{name}` is {value}; it must lie between 0 and 1.")
-    if listed_from > threshold:
-        raise ValueError(f"`listed_from` is {listed_from}, above `threshold` {threshold}; lower it.")
+    _check_thresholds(threshold, listed_from)
     tables = [_locate_frame(prediction, i, threshold, listed_from) for i in range(len(prediction))]
     table = pd.concat(tables, ignore_index=True)
     table["reason"] = _reasons(table, threshold, min_member_share)
     table["kept"] = table["reason"] == ""
     return table[list(COLUMNS)]
+
+
+def find_atoms(
+    ensemble: Ensemble,
+    frames: Any,
+    *,
+    pixel_size: float,
+    batch: int = 4,
+    progress: bool = False,
+    **options: float,
+) -> pd.DataFrame:
+    """Find the atoms in a stack of frames of any length: `predict` and `locate_atoms`, a few frames a time.
+
+    Of the maps only those of `batch` frames are in memory; of the frames, too, where `frames` lie on disk.
+
+    Parameters
+    ----------
+    ensemble
+        To predict with.
+    frames
+        Raw frames (N, H, W), or anything with that shape whose slices can be read, such as the ``frames`` of
+        a `Micrograph` on disk; or one frame (H, W).
+    pixel_size
+        Of the frames [Å/px].
+    batch
+        Frames predicted together.
+    progress
+        True for a bar.
+    **options
+        ``threshold``, ``listed_from`` and ``min_member_share`` of `locate_atoms`.
+
+    Returns
+    -------
+    DataFrame
+        As `locate_atoms` has it; ``frame`` counts from the first of the stack.
+    """
+    defaults = locate_atoms.__kwdefaults__
+    if unknown := sorted(set(options) - set(defaults)):
+        raise TypeError(f"find_atoms does not know {', '.join(unknown)}; it takes {', '.join(defaults)}.")
+    options = {**defaults, **options}
+    _check_thresholds(options["threshold"], options["listed_from"])  # before the first frame, not after
+    if len(getattr(frames, "shape", ())) == 2:
+        frames = np.asarray(frames)[None]
+    tables = []
+    stream = predict_stream(ensemble, frames, pixel_size=pixel_size, batch=batch, progress=progress)
+    for first, prediction in stream:
+        table = locate_atoms(prediction, **options)
+        table["frame"] += first
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _check_thresholds(threshold: float, listed_from: float) -> None:
+    for name, value in (("threshold", threshold), ("listed_from", listed_from)):
+        if not 0 < check_positive(name, value) < 1:
+            raise ValueError(f"`{name}` is {value}; it must lie between 0 and 1.")
+    if listed_from > threshold:
+        raise ValueError(f"`listed_from` is {listed_from}, above `threshold` {threshold}; lower it.")
 
 
 def _locate_frame(prediction: Prediction, frame: int, threshold: float, listed_from: float) -> pd.DataFrame:
@@ -82,7 +141,7 @@ def _locate_frame(prediction: Prediction, frame: int, threshold: float, listed_f
     height, width = prediction.shape_original
     size = prediction.pixel_size_original
     xy = to_angstrom(original, pixel_size=size, height=height)
-    to_border = np.minimum(original, [height - 1, width - 1] - original).min(1, initial=np.inf) * size
+    outside = (original < -0.5) | (original > np.array([height, width]) - 0.5)  # pixels have an area
     return pd.DataFrame(
         {
             "frame": np.full(len(row_col), frame),
@@ -95,7 +154,7 @@ def _locate_frame(prediction: Prediction, frame: int, threshold: float, listed_f
             "any_atom": core.sum(1),
             "position_std_A": spread * px,
             "member_share": share,
-            "edge": to_border < _EDGE_A,
+            "edge": outside.any(1),
         }
     )
 
@@ -120,26 +179,38 @@ def find_maxima(atom: np.ndarray, *, pixel_size: float, lowest: float) -> np.nda
     ).astype(float)
 
 
-def refine(atom: np.ndarray, row_col: np.ndarray, *, pixel_size: float, steps: int = 4) -> np.ndarray:
+def refine(atom: np.ndarray, row_col: np.ndarray, *, pixel_size: float, steps: int = 6) -> np.ndarray:
     """Move positions (M, 2) [px] to the centre of mass of the map (H, W) in a disc around each.
 
-    The disc follows its centre, so that it does not pull towards where it started; near a border it is
-    cut the same on both sides.
+    The disc follows its centre, so that it does not pull towards where it started. What the border cuts off
+    has its centre of mass too far inside; there a position is sought from which a disc as nets draw them,
+    cut by the same border, would have the same. It may lie outside the map, by up to a disc's radius.
     """
-    if not len(row_col):
-        return np.zeros((0, 2))
-    at, radius = np.array(row_col, float), 0.6 / pixel_size
-    limit = np.array(atom.shape) - 1.0
+    at = np.array(row_col, float).reshape(-1, 2)
+    limit, reach = np.array(atom.shape) - 1.0, DISC_A / pixel_size
+    moving = np.arange(len(at))
     for _ in range(steps):
-        rows, cols, weight = _window(at, radius, atom.shape)
-        room = np.minimum(at, limit - at) + 0.5  # equal room on both sides, or the centre moves inwards
-        weight = weight * np.clip(room[:, 0, None, None] + 0.5 - np.abs(rows - at[:, 0, None, None]), 0, 1)
-        weight = weight * np.clip(room[:, 1, None, None] + 0.5 - np.abs(cols - at[:, 1, None, None]), 0, 1)
-        weight = weight * atom[_inside(rows, atom.shape[0]), _inside(cols, atom.shape[1])]
-        total = weight.sum((1, 2)) + 1e-9
-        new = np.column_stack([(weight * rows).sum((1, 2)), (weight * cols).sum((1, 2))]) / total[:, None]
-        at = np.clip(np.where(total[:, None] > 1e-3, new, at), 0, limit)
+        now = at[moving]
+        rows, cols, weight = _window(now, _WINDOW_A / pixel_size, atom.shape)
+        seen = weight * atom[_inside(rows, atom.shape[0]), _inside(cols, atom.shape[1])]
+        expected = now.copy()
+        cut = np.minimum(now, limit - now).min(1) < _WINDOW_A / pixel_size + 0.5
+        away = np.hypot(rows[cut] - now[cut, 0, None, None], cols[cut] - now[cut, 1, None, None])
+        disc = weight[cut] / (1 + np.exp((away - reach) * (pixel_size / _RIM_A)))
+        expected[cut] = _middle(rows[cut], cols[cut], disc)
+        step = np.clip(_middle(rows, cols, seen) - expected, -reach / 2, reach / 2)
+        step[seen.sum((1, 2)) < 1e-3] = 0  # nothing there: stay
+        at[moving] = np.clip(now + step, -reach, limit + reach)
+        moving = moving[np.abs(step).max(1) > 0.01]
+        if not len(moving):
+            break
     return at
+
+
+def _middle(rows: np.ndarray, cols: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the centres of mass (M, 2) of windows (M, n, n)."""
+    total = weight.sum((1, 2)) + 1e-9
+    return np.column_stack([(weight * rows).sum((1, 2)), (weight * cols).sum((1, 2))]) / total[:, None]
 
 
 def _members(
@@ -165,6 +236,7 @@ def _members(
 
 def _disc_mean(maps: np.ndarray, row_col: np.ndarray, radius: float) -> np.ndarray:
     """Return the mean of maps (H, W, K) over a disc around each position, shape (M, K)."""
+    row_col = np.clip(row_col, 0, np.array(maps.shape[:2]) - 1.0)  # outside there is nothing to average
     rows, cols, weight = _window(row_col, radius, maps.shape[:2])
     values = maps[_inside(rows, maps.shape[0]), _inside(cols, maps.shape[1])].astype(np.float32)
     return (weight[..., None] * values).sum((1, 2)) / (weight.sum((1, 2)) + 1e-9)[:, None]

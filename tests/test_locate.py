@@ -1,11 +1,14 @@
 """From maps to atoms: to a fraction of a pixel, touching ones apart, nothing lost without a row."""
 
+import tracemalloc
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import elit_helpers as eh
 from elit_helpers.images import DISC_A, NET_PIXEL
-from elit_helpers.locate import COLUMNS
+from elit_helpers.locate import COLUMNS, find_atoms
 
 PX = NET_PIXEL
 
@@ -46,7 +49,7 @@ def test_positions_are_sub_pixel():
     assert found["kept"].all()
 
 
-@pytest.mark.parametrize("apart_A", [0.9, 1.0, 1.42])
+@pytest.mark.parametrize("apart_A", [0.9, 1.0, 1.1, 1.2, 1.42])
 def test_touching_atoms_stay_two(apart_A):
     true = np.array([[40.0, 40.0], [40.0, 40.0 + apart_A / PX]])
     found = eh.locate_atoms(of_one_class(disc_map(true))).sort_values("col_px")
@@ -62,11 +65,28 @@ def test_positions_are_in_pixels_of_the_original_frame_and_y_points_up():
     assert found["y_A"] == pytest.approx((158 - 60) * PX / 2, abs=0.02)
 
 
-def test_atoms_at_the_edge_are_flagged_and_atoms_near_it_kept():
-    found = eh.locate_atoms(of_one_class(disc_map(np.array([[0.0, 40.0], [2.5, 20.0], [40.0, 87.0]]))))
-    assert found.sort_values("col_px")["reason"].tolist() == ["", "edge", ""]
-    near = found[found["kept"]].sort_values("col_px")
-    assert np.abs(near["row_px"].to_numpy() - [2.5, 40]).max() < 0.3
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
+@pytest.mark.parametrize("inside_A", [-0.05, 0.0, 0.1, 0.2, 0.3, 0.45, 0.8])
+def test_an_atom_cut_by_the_border_is_where_its_centre_is(side, inside_A):
+    shape, along, depth = (80, 90), 43.3, inside_A / PX
+    far = {"top": depth, "left": depth, "bottom": shape[0] - 1 - depth, "right": shape[1] - 1 - depth}[side]
+    true = [far, along] if side in ("top", "bottom") else [along, far]
+    found = eh.locate_atoms(of_one_class(disc_map(np.array([true]), shape)))
+    assert found["kept"].tolist() == [True]
+    assert found[["row_px", "col_px"]].to_numpy()[0] * PX == pytest.approx(np.array(true) * PX, abs=0.03)
+
+
+def test_an_atom_in_the_corner_is_where_its_centre_is():
+    found = eh.locate_atoms(of_one_class(disc_map(np.array([[0.5, 1.0]]))))
+    assert found[["row_px", "col_px"]].to_numpy()[0] == pytest.approx([0.5, 1.0], abs=0.2)
+
+
+def test_an_atom_outside_the_picture_is_flagged_with_its_place_and_one_just_inside_is_kept():
+    found = eh.locate_atoms(of_one_class(disc_map(np.array([[-1.3, 40.0], [-0.3, 20.0], [40.0, 90.5]]))))
+    found = found.sort_values("col_px")
+    assert found["reason"].tolist() == ["", "edge", "edge"]
+    assert found["row_px"].to_numpy()[:2] == pytest.approx([-0.3, -1.3], abs=0.3)
+    assert found["probability"].min() > 0.5
 
 
 def test_a_faint_candidate_is_listed_and_not_kept():
@@ -121,3 +141,69 @@ def test_no_atoms_give_an_empty_table_with_its_columns():
 def test_impossible_thresholds_are_refused(how, message):
     with pytest.raises(ValueError, match=message):
         eh.locate_atoms(of_one_class(np.zeros((64, 64))), **how)
+
+
+# --------------------------------------------------------------------------- stacks
+class Slices:
+    """A stack of which slices can be read and nothing else, like one on disk; counts what was read."""
+
+    def __init__(self, n, shape=(96, 96)):
+        self.shape, self.dtype, self.most = (n, *shape), np.dtype("float32"), 0
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, part):
+        numbers = range(*part.indices(self.shape[0]))
+        self.most = max(self.most, len(numbers))
+        return np.stack([self.frame(i) for i in numbers])
+
+    def frame(self, i):
+        return np.roll(eh.training_set("ideal", 1, size=self.shape[1], rng=1)[0][0], 5 * i, 0)
+
+
+@pytest.fixture(scope="module")
+def two_members():
+    return eh.default_ensemble().subset([0, 1])
+
+
+def test_a_stack_gives_the_table_that_predicting_and_locating_give(two_members):
+    stack = Slices(5)
+    found = find_atoms(two_members, stack, pixel_size=PX, batch=2, threshold=0.3)
+    whole = eh.locate_atoms(eh.predict(two_members, stack[:], pixel_size=PX), threshold=0.3)
+    assert set(whole["frame"]) == set(range(5))
+    pd.testing.assert_frame_equal(found, whole, check_exact=False, atol=1e-5)
+
+
+def test_a_single_frame_is_a_stack_of_one(two_members):
+    frame = Slices(1).frame(0)
+    pd.testing.assert_frame_equal(
+        find_atoms(two_members, frame, pixel_size=PX), find_atoms(two_members, frame[None], pixel_size=PX)
+    )
+
+
+def test_of_a_stack_only_a_few_frames_are_read_at_a_time(two_members):
+    stack = Slices(7)
+    found = find_atoms(two_members, stack, pixel_size=PX, batch=3)
+    assert stack.most == 3
+    assert found["frame"].max() == 6
+
+
+def test_memory_does_not_grow_with_the_length_of_a_stack(two_members):
+    peaks = []
+    for n in (4, 16):
+        tracemalloc.start()  # NumPy reports its arrays to it
+        find_atoms(two_members, Slices(n), pixel_size=PX, batch=2)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    maps_of_a_frame = 96 * 96 * 3 * (4 + 4 + 2 * 2)
+    assert peaks[1] - peaks[0] < 3 * maps_of_a_frame
+
+
+def test_a_wrong_option_is_refused_before_the_first_frame_is_read(two_members):
+    stack = Slices(2)
+    with pytest.raises(TypeError, match=r"does not know treshold; it takes threshold"):
+        find_atoms(two_members, stack, pixel_size=PX, treshold=0.4)
+    with pytest.raises(ValueError, match="above `threshold`"):
+        find_atoms(two_members, stack, pixel_size=PX, listed_from=0.9)
+    assert stack.most == 0
