@@ -189,7 +189,7 @@ class Job:
         with contextlib.redirect_stdout(_ToLog()):
             trainer = self._trainer()
             trainer.compile_ensemble_trainer(
-                optimizer=functools.partial(torch.optim.AdamW, weight_decay=s.weight_decay),
+                optimizer=functools.partial(torch.optim.AdamW, weight_decay=s.weight_decay, fused=True),
                 lr_scheduler=one_cycle(steps, peak),
                 training_cycles=steps,
                 batch_size=s.batch,
@@ -209,7 +209,8 @@ class Job:
         outputs, s = _outputs(self.n_classes), self.settings
         trainer = _trainer_class()("Unet", nb_classes=outputs, nb_filters=s.filters, layers=list(s.layers))
         trainer.device = device()  # it would take an Apple GPU, which has no bit-for-bit promise
-        trainer.net = trainer.net.to(trainer.device, memory_format=torch.channels_last)  # a quarter faster
+        # a quarter faster in this layout
+        trainer.net = _narrow_first(trainer.net).to(trainer.device, memory_format=torch.channels_last)
         trainer.criterion = _binary_loss if outputs == 1 else torch.nn.CrossEntropyLoss(ignore_index=UNSURE)
         return trainer
 
@@ -247,6 +248,22 @@ def _outputs(n_classes: int) -> int:
     return 1 if n_classes == 1 else n_classes + 1
 
 
+def _narrow_first(net: Any) -> Any:
+    """Have a U-Net take its 1×1 convolutions before it doubles the rows and columns, not after.
+
+    Both orders give the same numbers but for rounding, since the four weights of a bilinear value add up to
+    one; this one convolves a quarter of the pixels.
+    """
+    interpolate = require("torch.nn.functional", _REASON).interpolate
+
+    def forward(block: Any, x: Any) -> Any:
+        return interpolate(block.conv(x), scale_factor=block.scale_factor, mode=block.mode)
+
+    for block in (net.upsample_block1, net.upsample_block2, net.upsample_block3):
+        block.forward = functools.partial(forward, block)
+    return net
+
+
 def _binary_loss(logits: Any, target: Any) -> Any:
     functional = require("torch.nn.functional", _REASON)
     sure = (target != UNSURE).float()
@@ -273,7 +290,7 @@ def make_net(weights: Weights, *, n_classes: int, settings: Any) -> Any:
     )
     net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
     # In training mode even a probe with noise would change its batch statistics.
-    return net.to(device(), memory_format=torch.channels_last).eval()
+    return _narrow_first(net).to(device(), memory_format=torch.channels_last).eval()
 
 
 def probabilities(net: Any, tile: np.ndarray, temperature: float) -> np.ndarray:

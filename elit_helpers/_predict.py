@@ -6,15 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from elit_helpers import _common, _nets, _tiles, workspace
+from elit_helpers._settings import Ensemble
 from elit_helpers.images import normalise, resample
-
-if TYPE_CHECKING:
-    from elit_helpers.ensemble import Ensemble
 
 
 @dataclass
@@ -86,9 +84,9 @@ def predict(
 ) -> Prediction:
     """Apply an ensemble to frames of any size; what it says of one does not depend on the others.
 
-    Frames are resampled to the ensemble's pixel size, normalised one by one, mirrored at their borders, and
-    predicted in tiles that overlap by what a net can see, so that memory grows with the maps only. For stacks
-    whose maps do not fit, `predict_stream` gives a few frames at a time.
+    Frames are resampled to the ensemble's pixel size, normalised one by one, and predicted in tiles that
+    overlap by what a net can see, so that memory grows with the maps only. For stacks whose maps do not fit,
+    `predict_stream` gives a few frames at a time.
 
     Parameters
     ----------

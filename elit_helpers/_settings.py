@@ -1,13 +1,17 @@
-"""How an ensemble is trained: the settings, and the presets."""
+"""What an ensemble is, and how it is trained: the settings, and the presets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from elit_helpers import _common
+from elit_helpers._nets import Weights
 
 
 @dataclass(frozen=True)
@@ -74,3 +78,56 @@ PRESETS = {
 With CUDA nets are trained one at a time with cuDNN's deterministic algorithms, and the card says so. That
 path, and with it "paper" as a whole, was never run here: what was measured is a CPU.
 """
+
+
+@dataclass
+class Ensemble:
+    """Networks of one kind that were trained on different samples.
+
+    Attributes
+    ----------
+    classes
+        Element symbols in the order of the channels; the background is the channel after them.
+    weights
+        For each member its arrays by name.
+    settings
+        What it was trained with.
+    pixel_size
+        Of the images it knows [Å/px].
+    card
+        What made it: seeds, data hash, versions and whatever the caller adds. Plain JSON.
+    history
+        Columns member (-1 for the baseline), step, loss.
+    temperature
+        Divides the logits before they become probabilities: above 1 for an ensemble that is too sure.
+    """
+
+    classes: tuple[str, ...]
+    weights: list[Weights]
+    settings: TrainSettings
+    pixel_size: float
+    card: dict[str, Any] = field(default_factory=dict)
+    history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["member", "step", "loss"]))
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.temperature = _common.check_positive("temperature", self.temperature)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def subset(self, indices: Sequence[int]) -> Ensemble:
+        """Return the ensemble of the members with these numbers.
+
+        Raises
+        ------
+        ValueError
+            If none is chosen, or one that is not there.
+        """
+        chosen = [int(i) for i in indices]
+        if not chosen or any(not 0 <= i < len(self) for i in chosen):
+            raise ValueError(f"`indices` is {list(indices)}; choose at least one of 0 to {len(self) - 1}.")
+        card = {**self.card, "chosen_members": chosen}
+        if len(self.card.get("member_seeds", [])) == len(self):
+            card["member_seeds"] = [self.card["member_seeds"][i] for i in chosen]
+        return dataclasses.replace(self, weights=[self.weights[i] for i in chosen], card=card)

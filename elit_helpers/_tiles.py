@@ -1,4 +1,4 @@
-"""A frame through the nets of an ensemble: padded on all sides, in tiles that overlap, side by side."""
+"""A frame through the nets of an ensemble: in tiles that overlap, members side by side, cropped exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from elit_helpers._nets import POOL
 
 # A U-Net sees about 50 px to each side; with tiles that start at multiples of 8 the seams are exact.
 _TILE, _MARGIN = 544, 56
-_PAD = 16
 _TINY = 1e-12
 
 
@@ -34,21 +33,19 @@ def ensemble_maps(
         Threads of one torch thread each. What a tile becomes does not depend on how many there are.
     """
     height, width = frame.shape
-    after = [_PAD + -(n + 2 * _PAD) % POOL for n in (height, width)]
-    padded = np.pad(frame, [(_PAD, after[0]), (_PAD, after[1])], mode="symmetric")
+    # Only up to the next multiple of 8: nets meet zeros beyond the borders of their training patches, too,
+    # and with 8 to 32 px of mirrored, repeated or constant values on all sides no more atoms are found.
+    padded = np.pad(frame, [(0, -height % POOL), (0, -width % POOL)], mode="symmetric")
     tiles = [(row, col) for row in _tiles(padded.shape[0]) for col in _tiles(padded.shape[1])]
     answers = [
         [pool.submit(_nets.probabilities, net, padded[row[0], col[0]], temperature) for net in nets]
         for row, col in tiles
     ]
-    for i, (row, col) in enumerate(tiles):
-        maps = np.stack([answer.result() for answer in answers[i]])
+    for i, ((_, row_kept, row_to), (_, col_kept, col_to)) in enumerate(tiles):
+        maps = np.stack([answer.result()[row_kept, col_kept] for answer in answers[i]])
         answers[i] = []  # a frame of any size needs the memory of a few tiles
-        (row_to, row_from), (col_to, col_from) = (
-            _inside(axis, _PAD, length) for axis, length in ((row, height), (col, width))
-        )
-        if row_to.stop > row_to.start and col_to.stop > col_to.start:
-            yield (row_to, col_to), maps[:, row_from, col_from]
+        here = slice(row_to.start, min(row_to.stop, height)), slice(col_to.start, min(col_to.stop, width))
+        yield here, maps[:, : here[0].stop - here[0].start, : here[1].stop - here[1].start]
 
 
 def entropy(chance: np.ndarray) -> np.ndarray:
@@ -64,11 +61,3 @@ def _tiles(length: int) -> Iterator[tuple[slice, slice, slice]]:
         end = min(begin + size, length)
         low, high = max(begin - _MARGIN, 0), min(end + _MARGIN, length)
         yield slice(low, high), slice(begin - low, end - low), slice(begin, end)
-
-
-def _inside(axis: tuple[slice, slice, slice], pad: int, length: int) -> tuple[slice, slice]:
-    """Cut the padding off a tile: where it goes in the frame, and which part of the answer that is."""
-    _, kept, out = axis
-    low, high = max(out.start, pad), min(out.stop, pad + length)
-    first = kept.start + low - out.start
-    return slice(low - pad, high - pad), slice(first, first + max(high - low, 0))

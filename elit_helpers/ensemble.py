@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from elit_helpers import _common, _nets, _store, _training_jobs, workspace
 from elit_helpers._common import PathLike, RandomState
 from elit_helpers._nets import UNSURE, Weights
 from elit_helpers._predict import Prediction, predict, predict_stream
-from elit_helpers._settings import PRESETS, TrainSettings
+from elit_helpers._settings import PRESETS, Ensemble, TrainSettings
 from elit_helpers._store import CorruptEnsemble
 from elit_helpers.images import NET_PIXEL
 
@@ -43,59 +42,6 @@ __all__ = [
 ]
 _CARD = "card.json"
 _HOME = Path(__file__).parent / "ensembles"
-
-
-@dataclass
-class Ensemble:
-    """Networks of one kind that were trained on different samples.
-
-    Attributes
-    ----------
-    classes
-        Element symbols in the order of the channels; the background is the channel after them.
-    weights
-        For each member its arrays by name.
-    settings
-        What it was trained with.
-    pixel_size
-        Of the images it knows [Å/px].
-    card
-        What made it: seeds, data hash, versions and whatever the caller adds. Plain JSON.
-    history
-        Columns member (-1 for the baseline), step, loss.
-    temperature
-        Divides the logits before they become probabilities: above 1 for an ensemble that is too sure.
-    """
-
-    classes: tuple[str, ...]
-    weights: list[Weights]
-    settings: TrainSettings
-    pixel_size: float
-    card: dict[str, Any] = field(default_factory=dict)
-    history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["member", "step", "loss"]))
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.temperature = _common.check_positive("temperature", self.temperature)
-
-    def __len__(self) -> int:
-        return len(self.weights)
-
-    def subset(self, indices: Sequence[int]) -> Ensemble:
-        """Return the ensemble of the members with these numbers.
-
-        Raises
-        ------
-        ValueError
-            If none is chosen, or one that is not there.
-        """
-        chosen = [int(i) for i in indices]
-        if not chosen or any(not 0 <= i < len(self) for i in chosen):
-            raise ValueError(f"`indices` is {list(indices)}; choose at least one of 0 to {len(self) - 1}.")
-        card = {**self.card, "chosen_members": chosen}
-        if len(self.card.get("member_seeds", [])) == len(self):
-            card["member_seeds"] = [self.card["member_seeds"][i] for i in chosen]
-        return dataclasses.replace(self, weights=[self.weights[i] for i in chosen], card=card)
 
 
 # --------------------------------------------------------------------------- training
