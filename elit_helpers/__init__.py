@@ -104,10 +104,12 @@ _PUBLIC = {
         "default_ensemble",
         "load_ensemble",
         "predict",
+        "predict_stream",
         "save_ensemble",
+        "shipped_materials",
         "train_ensemble",
     ),
-    "locate": ("locate_atoms",),
+    "locate": ("find_atoms", "locate_atoms"),
     "analysis": (
         "angles",
         "bond_spread",
