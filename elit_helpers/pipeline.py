@@ -20,8 +20,8 @@ from elit_helpers._common import PathLike, RandomState, check_choice, logger, pr
 from elit_helpers._inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
 from elit_helpers.analysis import edge_atoms
 from elit_helpers.data import Micrograph
-from elit_helpers.ensemble import Ensemble, predict
-from elit_helpers.locate import locate_atoms
+from elit_helpers.ensemble import Ensemble
+from elit_helpers.locate import find_atoms
 from elit_helpers.simulate import ENGINES, EngineChoice, Run, choose_engine, relax, run_md
 from elit_helpers.structure import to_atoms, write_structure
 
@@ -31,7 +31,7 @@ __all__ = [
     "run_image", "save_report",
 ]  # fmt: skip
 
-BATCH = 8  # frames in memory at a time: a stack on disk may be larger than it
+BATCH = 4  # frames in memory at a time: a stack on disk may be larger than it
 START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
 
 
@@ -128,7 +128,7 @@ def run_image(
             micrograph, pixel_size, material=material, frame=frame, warnings=warnings
         )
         stage("finding atoms")
-        found = _find_atoms(nets, micrograph, size)
+        found = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
         structure = to_atoms(found, frame=frame, material=material)
         stage("relaxing")
         choice = choose_engine(structure, engine=engine)
@@ -163,16 +163,6 @@ def _rim_held(structure: Any) -> Any:
     if not rim.all():
         held.set_constraint(FixAtoms(mask=np.isin(column, column[first][rim])))
     return held
-
-
-def _find_atoms(nets: Ensemble, micrograph: Micrograph, pixel_size: float) -> pd.DataFrame:
-    """Atoms of all frames, a few frames at a time."""
-    tables = []
-    for first in range(0, len(micrograph), BATCH):
-        frames = micrograph.frames[first : first + BATCH]
-        table = locate_atoms(predict(nets, frames, pixel_size=pixel_size))
-        tables.append(table.assign(frame=table["frame"] + first))
-    return pd.concat(tables, ignore_index=True)
 
 
 def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
