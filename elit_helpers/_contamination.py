@@ -8,7 +8,9 @@ from elit_helpers._common import check_pixel_size, check_positive, resolve_rng
 from elit_helpers._scan import smooth_noise
 
 
-def contamination_map(shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, center=None):
+def contamination_map(
+    shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, center=None, texture=1.0, grain=1.0
+):
     """A patch of hydrocarbon: a bright hill with a ragged edge, grainy on the scale of atoms.
 
     Parameters
@@ -24,6 +26,11 @@ def contamination_map(shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, 
         [Å].
     center : tuple of float, optional
         row, column [px]; a random place if not given.
+    texture : float
+        How strongly its brightness varies, relative to thick amorphous carbon (30 % on the scale of atoms,
+        25 % in hills).
+    grain : float
+        How coarse that is, relative to 0.5 Å for the fine grain and 1.6 Å for the hills.
 
     Returns
     -------
@@ -32,6 +39,7 @@ def contamination_map(shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, 
     """
     check_pixel_size(pixel_size)
     check_positive("radius_A", radius_A, unit="Å")
+    check_positive("grain", grain)
     if not 0 <= height < np.inf:
         raise ValueError(f"`height` is {height!r}; it must be zero or positive [carbon peaks].")
     rng = resolve_rng(rng)
@@ -42,6 +50,6 @@ def contamination_map(shape, *, pixel_size, rng=None, height=3.0, radius_A=8.0, 
     distance /= np.maximum(ragged, 0.3)
     envelope = height / (1 + np.exp(np.minimum((distance - 1) / 0.18, 30)))
     # projected amorphous carbon: as fine as atoms, but in no order, and hills of several Å on top
-    fine = smooth_noise(shape, 0.5 / pixel_size, rng)
-    hills = smooth_noise(shape, 1.6 / pixel_size, rng)
-    return np.maximum(envelope * (1 + 0.30 * fine + 0.25 * hills), 0)
+    fine = smooth_noise(shape, 0.5 * grain / pixel_size, rng)
+    hills = smooth_noise(shape, 1.6 * grain / pixel_size, rng)
+    return np.maximum(envelope * (1 + 0.30 * texture * fine + 0.25 * texture * hills), 0)

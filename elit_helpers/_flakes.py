@@ -167,7 +167,7 @@ def _occupy(p, place, recipe, lattice, rng):
 
 
 def _silicon(p, carbon, recipe, rng):
-    """Put Si on carbon's places, more at edges; every Si pushes its neighbours from 1.42 out to 1.65 Å."""
+    """Put Si on carbon's places, more at edges; every Si pushes its neighbours out, from 1.42 Å."""
     silicon = carbon & (rng.random(len(p)) < recipe.silicon * rng.uniform(0, 2))
     if len(p) < 4 or not (recipe.silicon_edge > 0 or silicon.any()):
         return p, silicon
@@ -180,7 +180,7 @@ def _silicon(p, carbon, recipe, rng):
     if len(push) == 0:
         return p, silicon
     away = p[push[:, 1]] - p[push[:, 0]]
-    step = away / np.linalg.norm(away, axis=1, keepdims=True) * rng.uniform(0.1, 0.25)
+    step = away / np.linalg.norm(away, axis=1, keepdims=True) * rng.uniform(*recipe.silicon_push_A)
     moved = p.copy()
     np.add.at(moved, push[:, 1], step)
     edge = degree[push[:, 0]] < 3  # at an edge there is room: the Si itself gives way

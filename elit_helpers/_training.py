@@ -21,6 +21,7 @@ _MARGIN = 10  # px simulated around a patch, so that its borders are normalised 
 _WIDTH_PX = 1.8 / NET_PIXEL  # of the windows of the local normalisation, as `normalise` has them
 _LECTURE_PIXEL = 1 / 12  # Å/px that the lecture simulates at
 _TAIL_RATIO = 2.2
+_ATOM_IN_BAND = 0.42  # peak of a spot of σ 0.45 Å, less its own mean over 0.9 Å [its height]
 
 
 def training_set(
@@ -143,7 +144,7 @@ def _pair(recipe, lattice, channel, size, rng):
             dirt = _contamination(recipe, wide, px, rng)
             image += dirt
             at = np.clip(np.round(row_col).astype(int), 0, wide - 1)
-            drowned = gaussian_filter(dirt, 5, truncate=2)[at[:, 0], at[:, 1]] > 1.5
+            drowned = _drowned(dirt, recipe.drowned_by, px)[at[:, 0], at[:, 1]]
         image = _record(image, recipe, px, rng)
     keep = ~drowned
     channels, background = channel
@@ -167,7 +168,26 @@ def _spots(row_col, peak, sigma_px, tail, n):
 
 def _contamination(recipe, n, px, rng):
     height, radius = rng.uniform(*recipe.contamination_height), rng.uniform(1.5, 8.0)
-    return contamination_map((n, n), pixel_size=px, rng=rng, height=height, radius_A=radius)
+    texture = _log_uniform(recipe.contamination_texture, rng)
+    grain = _log_uniform(recipe.contamination_grain, rng)
+    return contamination_map(
+        (n, n), pixel_size=px, rng=rng, height=height, radius_A=radius, texture=texture, grain=grain
+    )
+
+
+def _log_uniform(ends, rng):
+    """Draw between two ends; nothing is drawn, and what follows stays as it is, where they are the same."""
+    low, high = ends
+    return np.exp(rng.uniform(np.log(low), np.log(high))) if high > low else low
+
+
+def _drowned(dirt, by, px):
+    """Where nothing can be told from the contamination."""
+    if by == "height":
+        return gaussian_filter(dirt, 5, truncate=2) > 1.5
+    fine, coarse, near = (_blur(len(dirt), width / px) for width in (0.35, 0.9, 1.2))
+    band = fine @ dirt @ fine.T - coarse @ dirt @ coarse.T  # on the scale of an atom
+    return near @ (band * band) @ near.T > _ATOM_IN_BAND**2
 
 
 def _record(image, recipe, px, rng):
@@ -180,7 +200,11 @@ def _record(image, recipe, px, rng):
     low, high = np.log(recipe.noise)
     blur = rng.uniform(*recipe.noise_blur_px)
     # noise as coarse as the spots hides them far better than noise from pixel to pixel
-    return image + np.exp(rng.uniform(low, high)) / (1 + 1.5 * blur) * smooth_noise(shape, blur, rng)
+    noise = np.exp(rng.uniform(low, high)) / (1 + 1.5 * blur) * smooth_noise(shape, blur, rng)
+    if recipe.pedestal[1] > 0:
+        empty = _log_uniform(recipe.pedestal, rng)
+        noise *= np.sqrt((np.maximum(image, 0) + empty) / (1 + empty))
+    return image + noise
 
 
 def _as_in_the_lecture(flake, recipe, sigma, n, px, rng):
@@ -209,12 +233,12 @@ def _average(n, fine):
 def _normalise(image):
     """As :func:`normalise` does it; on a small square, blurring as a product with a matrix is faster."""
     image = np.asarray(image, np.float32)
-    blur = _blur(len(image))
+    blur = _blur(len(image), _WIDTH_PX)
     flat = image - blur @ image @ blur.T
     rms = np.sqrt(np.maximum(blur @ (flat * flat) @ blur.T, 0))
     return flat / (rms + 1e-6 * (np.abs(flat).max() + 1e-30))
 
 
-@lru_cache(maxsize=4)
-def _blur(n):
-    return gaussian_filter1d(np.eye(n), _WIDTH_PX, axis=0, truncate=3).astype(np.float32)
+@lru_cache(maxsize=16)
+def _blur(n, width_px):
+    return gaussian_filter1d(np.eye(n), width_px, axis=0, truncate=3).astype(np.float32)
