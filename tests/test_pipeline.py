@@ -2,7 +2,11 @@
 
 import dataclasses
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from elit_helpers._common import NoAtomsFound
 from elit_helpers.elit import ElitResult
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames" / "G-Si-2nm.hdf5"
+REAL_MOS2 = REAL.with_name("MoS2_stem_Exp-000-2.npy")
 FILES = {
     "atoms_found.csv",
     "structure.extxyz",
@@ -383,3 +388,132 @@ class TestBadInputToAdapt:
             capsys, tmp_path / "own", tmp_path / "flat.npy", "--pixel-size", 0.1, command="adapt"
         )
         assert "constant" in line
+
+
+# --------------------------------------------------------------------------- adapt, for real
+DEMO = ("--preset", "demo", "--members", 2, "--rounds", 1, "--seed", 3)
+
+
+@pytest.fixture(scope="module")
+def two_frames(tmp_path_factory):
+    """A part of two frames of the shipped movie, as a folder of files."""
+    folder = tmp_path_factory.mktemp("two_frames")
+    for number, frame in enumerate(eh.load_movie("development").frames[:2, 128:384, 128:384]):
+        np.save(folder / f"frame_{number}.npy", frame)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapted(two_frames, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adapted") / "own"
+    assert adapt(two_frames, folder, *DEMO) == 0
+    return folder
+
+
+@pytest.mark.slow
+class TestAdaptForReal:
+    def test_every_line_of_the_algorithm_is_in_the_history(self, adapted):
+        stages = pd.read_csv(adapted / "stages.csv")
+        assert stages["stage"].tolist() == ["E_initial", "E_0", "E_1", "E_final"]
+        assert stages["members"].tolist()[0] == len(eh.default_ensemble())
+        card = eh.load_ensemble(adapted).card
+        assert card["stopped"]
+        assert card["continued"]
+
+    def test_run_uses_it_and_loses_no_atoms(self, adapted, picture, tmp_path):
+        assert main(["run", str(picture), "--ensemble", str(adapted), "--out", str(tmp_path)]) == 0
+        provenance = json.loads((tmp_path / "provenance.json").read_text())
+        assert provenance["ensemble"]["adapted_to"] == "two_frames"
+        table = pd.read_csv(tmp_path / "atoms_found.csv", keep_default_na=False)
+        truth = eh.load_movie_truth("development").query("frame == 0")
+        truth = truth[truth[["row_px", "col_px"]].sub(128).apply(lambda c: c.between(0, 255)).all(axis=1)]
+        truth = truth.assign(row_px=truth["row_px"] - 128, col_px=truth["col_px"] - 128)
+        score = eh.score_atoms(table, truth, pixel_size=0.1, shape=(256, 256), border_A=0.6)
+        assert score["f1"] >= 0.95
+
+    def test_killed_it_goes_on_to_the_same_weights(self, adapted, two_frames, tmp_path, capsys):
+        out = tmp_path / "own"
+        command = [sys.executable, "-m", "elit_helpers", "adapt", str(two_frames), "--out", str(out), *DEMO]
+        environment = os.environ | {"ELIT_THREADS": "1"}
+        process = subprocess.Popen(
+            list(map(str, command)), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        stages = pipeline.partial_of(out) / "stages"
+        end = time.monotonic() + 240
+        while process.poll() is None and not list(stages.rglob("*.safetensors")) and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert not out.exists()
+        assert adapt(two_frames, out, *DEMO) == 0
+        for member in sorted(adapted.glob("*.safetensors")):
+            assert (out / member.name).read_bytes() == member.read_bytes()
+        assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+# --------------------------------------------------------------------------- MoS2
+@pytest.fixture(scope="module")
+def taken():
+    """A simulated picture of MoS2, which columns it shows, and what `run` makes of it."""
+    sheet = eh.sheet("MoS2", (30.0, 30.0), angle=9)
+    sheet.positions[:, :2] -= 3.0
+    imaging = eh.Imaging(pixel_size=0.12, shape=(200, 200), probe="60kV", source_sigma_A=0.35, dose=30.0)
+    frame = eh.simulate_frame(sheet, imaging, 1)
+    truth = eh.columns(sheet).assign(frame=0, under_contamination=False)
+    pixels = eh.to_pixels(truth[["x_A", "y_A"]].to_numpy(), pixel_size=0.12, height=200)
+    truth[["row_px", "col_px"]] = pixels
+    truth = truth[((pixels > 0) & (pixels < 199)).all(axis=1)]
+    micrograph = eh.Micrograph(frame[None], name="simulated")
+    return truth, pipeline.run_image(micrograph, pixel_size=0.12, material="MoS2")
+
+
+class TestMoS2:
+    def test_the_columns_and_their_elements_are_found(self, taken):
+        truth, report = taken
+        score = eh.score_atoms(report.atoms_found, truth, pixel_size=0.12, shape=(200, 200), border_A=0.6)
+        assert score["f1"] >= 0.98
+        assert score["element_accuracy"] >= 0.98
+
+    def test_every_sulphur_column_is_two_atoms(self, taken):
+        _, report = taken
+        columns = report.atoms_found.query("kept")["element"].value_counts()
+        assert report.structure.symbols.count("S") == 2 * columns["S"]
+        assert report.structure.symbols.count("Mo") == columns["Mo"]
+        assert report.structure.info["columns_of_several"] == {"S": 2}
+
+    def test_both_atoms_of_a_column_at_the_rim_are_held(self, taken):
+        _, report = taken
+        relaxed, column = report.relaxation.atoms, report.structure.arrays["table_row"]
+        held = np.isin(np.arange(len(relaxed)), relaxed.constraints[0].index)
+        assert 0 < held.sum() < len(held)
+        for row in np.unique(column):
+            assert len(set(held[column == row])) == 1
+        inner = np.abs(relaxed.positions[:, :2] - relaxed.positions[:, :2].mean(0)).max(1) < 7
+        assert not held[inner].any()
+
+    def test_its_own_engine_relaxes_it_and_keeps_the_energy(self, taken):
+        _, report = taken
+        assert report.choice.name == "lammps:rebo-mos"
+        assert report.relaxation.info["converged"]
+        assert abs(report.provenance["md_energy_drift_meV_per_atom"]) < 1
+        bonds = eh.bonds(report.relaxation.atoms)
+        assert set(bonds["pair"]) == {"Mo-S"}
+        assert bonds["length_A"].median() == pytest.approx(2.41, abs=0.06)
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(not REAL_MOS2.is_file(), reason=f"{REAL_MOS2.name} is not in ../shared/real_frames")
+    def test_a_real_frame_goes_all_the_way(self, tmp_path):
+        assert main(["run", str(REAL_MOS2), "--material", "MoS2", "--out", str(tmp_path)]) == 0
+        provenance = json.loads((tmp_path / "provenance.json").read_text())
+        counts = provenance["elements"]
+        assert set(counts) == {"Mo", "S"}
+        assert counts["S"] / counts["Mo"] == pytest.approx(2.0, abs=0.1)
+        assert abs(provenance["md_energy_drift_meV_per_atom"]) < 1
+        assert {path.name for path in tmp_path.iterdir()} == FILES
+
+
+def test_graphene_found_in_a_picture_of_mos2_is_not_passed_off(capsys, tmp_path):
+    sheet = eh.sheet("MoS2", (30.0, 30.0))
+    frame = eh.simulate_frame(sheet, eh.Imaging(pixel_size=0.12, shape=(220, 220), dose=30.0), 1)
+    np.save(tmp_path / "mos2.npy", frame)
+    assert "Pass --pixel-size" in run_and_say(capsys, tmp_path / "out", tmp_path / "mos2.npy")
