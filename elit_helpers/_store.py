@@ -29,7 +29,8 @@ def write_weights(path: Path, weights: Weights, notes: dict[str, Any] | None = N
     Also a machine that loses its power leaves the old file or the new one.
     """
     numpy_files = require("safetensors.numpy", "Saving an ensemble")
-    arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+    # not ascontiguousarray: it would make a vector of the number of batches seen
+    arrays = {name: np.asarray(value, order="C") for name, value in weights.items()}
     metadata = {"notes": json.dumps(notes)} if notes is not None else None
     _replace(path, numpy_files.save(arrays, metadata))
 
@@ -58,7 +59,7 @@ def weights_sha256(*nets: Weights) -> str:
     digest = hashlib.sha256()
     for weights in nets:
         for name in sorted(weights):
-            value = np.ascontiguousarray(weights[name])
+            value = np.asarray(weights[name], order="C")
             digest.update(f"{name} {value.dtype} {value.shape};".encode())
             digest.update(value.reshape(-1).view(np.uint8))
     return digest.hexdigest()

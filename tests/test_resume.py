@@ -100,6 +100,13 @@ def test_without_a_seed_it_goes_on_with_the_seeds_of_the_folder(pairs, tmp_path)
     assert same(train(pairs, rng=None, checkpoint=tmp_path / "c"), first)
 
 
+def test_a_number_comes_back_as_a_number(tmp_path):
+    _store.write_weights(tmp_path / "n.safetensors", {"n": np.array(3), "v": np.arange(6.0).reshape(2, 3).T})
+    read = _store.read_weights(tmp_path / "n.safetensors")[0]
+    assert read["n"].shape == ()
+    assert read["v"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
 def test_what_a_killed_process_left_half_written_is_not_read(pairs, folder, whole):
     (folder / ".member_02.safetensors.part").write_bytes(b"half a file")
     assert same(train(pairs, checkpoint=folder), whole)
