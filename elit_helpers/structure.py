@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, covalent_radii
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -27,6 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 CONTACT_A = 1.0  # no two atoms of any solid are closer: below it, one atom was found twice
+CONTACT_SHARE = 0.6  # nor are they closer than this share of a bond, which no engine could start from
 FILES = ("POSCAR", "structure.lmp", "structure.extxyz")
 PER_ATOM = ("probability", "position_std_A", "member_share")
 
@@ -38,7 +39,7 @@ def to_atoms(
     material: str | Material = "graphene",
     vacuum_A: float = 15.0,
     silicon_height_A: float = 0.0,
-    min_distance_A: float = CONTACT_A,
+    min_distance_A: float | None = None,
     keep_loose: bool = True,
 ) -> Atoms:
     """Turn the atoms found in one frame into a structure.
@@ -62,8 +63,9 @@ def to_atoms(
         Empty space between periodic copies [Å].
     silicon_height_A : float
         How far to lift Si out of the plane [Å]. The picture cannot tell; 0 leaves the sheet flat.
-    min_distance_A : float
-        Of two atoms closer than this the less probable is left out [Å].
+    min_distance_A : float, optional
+        Of two atoms closer than this the less probable is left out [Å]; if not given, closer than 1 Å or
+        than 0.6 of the sum of their covalent radii.
     keep_loose : bool
         False leaves out atoms that no chain of bonds connects with the largest piece, such as those that
         show between patches of contamination.
@@ -96,12 +98,7 @@ def to_atoms(
     used = kept[_without_contacts(kept, min_distance_A)]
     contacts = len(kept) - len(used)
     if contacts:
-        logger.warning(
-            "frame %s: %d atom(s) closer than %g Å to a more probable one left out",
-            frame,
-            contacts,
-            min_distance_A,
-        )
+        logger.warning("frame %s: %d atom(s) in contact with a more probable one left out", frame, contacts)
     row, elements, height, several = _stacked(used["element"], material)
     lift = np.where(elements == "Si", silicon_height_A, 0.0)
     thickness = np.ptp(height)
@@ -173,15 +170,20 @@ def _rows_of(table: pd.DataFrame, frame: int) -> pd.DataFrame:
     return own
 
 
-def _without_contacts(kept: pd.DataFrame, distance: float) -> np.ndarray:
+def _without_contacts(kept: pd.DataFrame, distance: float | None) -> np.ndarray:
     """Mark the atoms to use: the most probable first, and none too close to one already taken."""
     points = kept[["x_A", "y_A"]].to_numpy(float)
     worth = kept["probability"].to_numpy(float) if "probability" in kept else np.ones(len(kept))
-    near = cKDTree(points).query_ball_point(points, distance)
+    radii = covalent_radii[[atomic_numbers[element] for element in kept["element"]]]
+    reach = max(CONTACT_A, 2 * CONTACT_SHARE * radii.max()) if distance is None else distance
+    near = cKDTree(points).query_ball_point(points, reach)
     used = np.ones(len(kept), bool)
     for k in np.argsort(-worth, kind="stable"):
         if used[k]:
-            used[[other for other in near[k] if other != k]] = False
+            others = np.array([other for other in near[k] if other != k], int)
+            away = np.linalg.norm(points[others] - points[k], axis=1)
+            bond = np.maximum(CONTACT_A, CONTACT_SHARE * (radii[others] + radii[k]))
+            used[others[away < (bond if distance is None else distance)]] = False
     return used
 
 

@@ -97,7 +97,26 @@ def test_less_probable_of_two_atoms_in_contact_goes_and_is_counted(caplog):
         atoms = structure.to_atoms(found)
     assert atoms.info["contacts_resolved"] == 1
     assert 40 not in atoms.arrays["table_row"]
-    assert "1 atom(s) closer than 1 Å" in caplog.text
+    assert "1 atom(s) in contact" in caplog.text
+
+
+def test_larger_atoms_are_in_contact_further_apart():
+    pairs = table([[1.0, 1.0], [2.2, 1.0], [9.0, 1.0], [10.2, 1.0]], probability=[0.9, 0.8, 0.9, 0.8])
+    pairs["element"] = ["C", "C", "Si", "Si"]
+    assert structure.to_atoms(pairs).get_chemical_formula() == "C2Si"
+    assert structure.to_atoms(pairs, min_distance_A=1.0).get_chemical_formula() == "C2Si2"
+    assert len(structure.to_atoms(pairs, min_distance_A=1.5)) == 2
+    assert len(structure.to_atoms(pairs, min_distance_A=0)) == 4
+
+
+def test_a_structure_without_contacts_is_one_that_engines_start_from():
+    rng = np.random.default_rng(4)
+    found = table(
+        rng.uniform(1, 20, (300, 2)), element=rng.choice(["C", "Si"], 300), probability=rng.uniform(size=300)
+    )
+    atoms = structure.to_atoms(found)
+    assert atoms.info["contacts_resolved"] > 50
+    assert eh.single_point(atoms, engine="ase:lj").get_potential_energy() is not None
 
 
 def test_loose_pieces_are_counted_and_left_out_on_demand():
