@@ -1,4 +1,4 @@
-"""Pure numbers on tables of atoms and on structures: how good, how bonded, how different.
+"""Pure numbers on tables of atoms and on structures: how good, how sure, how bonded, how different.
 
 Nothing here reads a file, trains or simulates. Tables are those of `locate`; structures are `ase.Atoms`
 whose x and y lie in the plane of the sheet.
@@ -16,12 +16,22 @@ from scipy.sparse.csgraph import connected_components
 
 from elit_helpers._common import RandomState, check_choice, resolve_rng
 from elit_helpers._matching import align, match_positions
+from elit_helpers._reliability import calibration_error, reliability, true_labels
 from elit_helpers._rings import Cutoffs, Edges, find_edges, prune, walk_faces
 from elit_helpers._scores import GRAPHENE_BOND_A, nearest_neighbour_share, rms, score_atoms
+from elit_helpers._uncertainty import (
+    atom_uncertainty,
+    label_candidates,
+    members_table,
+    missed_atoms,
+    uncertainty_auroc,
+)
 
 __all__ = [
-    "angles", "bond_spread", "bonds", "compare_structures", "coordination", "defects", "edge_atoms",
-    "nearest_neighbour_share", "ring_census", "rings", "score_atoms",
+    "angles", "atom_uncertainty", "bond_spread", "bonds", "calibration_error", "compare_structures",
+    "coordination", "defects", "edge_atoms", "label_candidates", "members_table", "missed_atoms",
+    "nearest_neighbour_share", "reliability", "ring_census", "rings", "score_atoms", "true_labels",
+    "uncertainty_auroc",
 ]  # fmt: skip
 
 
