@@ -175,8 +175,12 @@ def training_data_from(
         If the material is not threefold, or the frames are not those of the prediction.
     """
     sheet, frames = Honeycomb.of(material), check_match(prediction, frames)
+    _patches.check_room(frames.shape[1:], prediction.pixel_size_original)
     atoms = locate_atoms(prediction, listed_from=LISTED_FROM)
-    return one_class_pairs(prediction, frames, atoms, sheet, n=n, rng=resolve_rng(rng), noise=noise)
+    rng = resolve_rng(rng)
+    return one_class_pairs(
+        prediction, frames, atoms, sheet, classes=prediction.classes, n=n, rng=rng, noise=noise
+    )
 
 
 def one_class_pairs(
@@ -185,17 +189,16 @@ def one_class_pairs(
     atoms: pd.DataFrame,
     sheet: Honeycomb,
     *,
+    classes: Sequence[str],
     n: int,
     rng: np.random.Generator,
     noise: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Do what `training_data_from` does, with the atoms located already."""
-    fine, labels = _label(prediction, frames, atoms, prediction.classes, sheet)
+    fine, labels = _label(prediction, frames, atoms, classes, sheet)
     anchors = [[(_DEFECTS, known.defects)] for known in labels]
     masks = [known.mask for known in labels]
-    return _patches.cut_patches(
-        fine, masks, len(prediction.classes), n=n, rng=rng, noise=noise, anchors=anchors
-    )
+    return _patches.cut_patches(fine, masks, len(classes), n=n, rng=rng, noise=noise, anchors=anchors)
 
 
 def _label(
@@ -349,6 +352,7 @@ def multi_class_data(
         If the material is not threefold, or the classes are not two elements that it can hold.
     """
     sheet, frames = Honeycomb.of(material), check_match(prediction, frames)
+    _patches.check_room(frames.shape[1:], prediction.pixel_size_original)
     atoms = locate_atoms(prediction, listed_from=LISTED_FROM)
     return multi_class_pairs(
         prediction, frames, atoms, sheet, classes=classes, n=n, rng=resolve_rng(rng), noise=noise

@@ -82,6 +82,16 @@ def _visible(mask: np.ndarray, places: np.ndarray, background: int) -> np.ndarra
     return places[(at >= 0) & (at < background)]
 
 
+def check_room(shape: tuple[int, int], pixel_size: float) -> None:
+    """Refuse frames (H, W) that no patch can be cut from."""
+    there = tuple(int(round((n - 1) * pixel_size / NET_PIXEL)) + 1 for n in shape)
+    if min(there) < _PATCH:
+        raise ValueError(
+            f"`frames` are {there} px at the ensemble's pixel size; at least {_PATCH} are needed each way. "
+            "Pass larger frames."
+        )
+
+
 class _Disturbed:
     """A frame that is made hard to see: noise and hills of contamination added, the labels kept.
 
@@ -142,11 +152,6 @@ def _place(labels: np.ndarray, anchors: Anchors, rng: np.random.Generator) -> tu
     """Return a patch of a frame in which most pixels are known; the best of twenty tries."""
     best, known = None, -1.0
     room = np.array(labels.shape) - _PATCH
-    if room.min() < 0:
-        raise ValueError(
-            f"`frames` are {labels.shape} px at the ensemble's pixel size; at least {_PATCH} are needed "
-            "each way. Pass larger frames."
-        )
     chosen, drawn = None, rng.random()
     for share, places in anchors:
         if len(places) and drawn < share:

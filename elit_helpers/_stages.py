@@ -5,9 +5,9 @@ Private half of `elit`.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
+import shutil
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,11 @@ import pandas as pd
 
 from elit_helpers import workspace
 from elit_helpers._common import PathLike, RandomState, atomic_write, spawn_seeds
+from elit_helpers._store import weights_sha256
 from elit_helpers.ensemble import CorruptEnsemble, Ensemble, load_ensemble, save_ensemble
 
-_RUN, _ROW, _ATOMS = "run.json", "stage.json", "atoms.csv"
+_RUN, _ROW, _ATOMS = "run.json", "stage.json", "atoms.npz"
+_TEXT = ("element", "reason")  # columns of the table of atoms
 
 
 @dataclass
@@ -65,7 +67,9 @@ class Checkpoint:
         if folder is None:
             return cls(None, seed)
         folder = Path(folder)
-        arguments = json.loads(json.dumps({**arguments, "seed": seed if fixed else None}))  # as they come back
+        arguments = json.loads(
+            json.dumps({**arguments, "seed": seed if fixed else None})
+        )  # as they come back
         if (folder / _RUN).is_file():
             stored = _read_json(folder / _RUN)
             differ = [
@@ -106,9 +110,10 @@ class Checkpoint:
                 f"{home / _ATOMS} is missing or does not match its hash in {_ROW}. Delete the folder {home} "
                 "and run again: the stage is then computed anew."
             )
-        atoms = pd.read_csv(home / _ATOMS, float_precision="round_trip", keep_default_na=False, na_values={})
-        for name in ("position_std_A", "member_share", "probability"):
-            atoms[name] = pd.to_numeric(atoms[name], errors="coerce")
+        with np.load(home / _ATOMS) as columns:
+            # as objects, from which pandas makes its own strings, as it did when the table was made
+            table = {n: columns[n].astype(object) if n in _TEXT else columns[n] for n in columns.files}
+        atoms = pd.DataFrame(table)
         return Stage(load_ensemble(home / "ensemble"), record["row"], atoms, record["notes"])
 
     def save(self, name: str, stage: Stage) -> None:
@@ -117,9 +122,11 @@ class Checkpoint:
             return
         with atomic_write(self.folder / name, folder=True) as home:
             save_ensemble(stage.ensemble, home / "ensemble")
-            stage.atoms.to_csv(home / _ATOMS, index=False)
+            columns = {name: stage.atoms[name].to_numpy() for name in stage.atoms}
+            np.savez(home / _ATOMS, **columns | {name: columns[name].astype(str) for name in _TEXT})
             record = {"row": stage.row, "notes": stage.notes, "atoms_sha256": workspace.sha256(home / _ATOMS)}
             (home / _ROW).write_text(json.dumps(record, indent=1) + "\n")
+        shutil.rmtree(self.members(name), ignore_errors=True)  # what was in it is in the stage now
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -135,8 +142,8 @@ def describe(value: Any) -> Any:
     """Return what stands for an argument in the record: itself where JSON can say it, a hash of arrays."""
     if isinstance(value, tuple) and all(isinstance(part, np.ndarray) for part in value):
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in value)).hexdigest()
-    if dataclasses.is_dataclass(value):
-        return repr(value)
+    if isinstance(value, Ensemble):
+        return weights_sha256(*value.weights)
     if isinstance(value, np.ndarray):
         return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
     return value

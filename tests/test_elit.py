@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _candidates, _labels, _patches
+from elit_helpers import _candidates, _labels, _members, _patches, _rounds
 from elit_helpers._honeycomb import Honeycomb
 from elit_helpers.elit import assign_elements
 from elit_helpers.ensemble import UNSURE
+from elit_helpers.samples import columns
 
 PX = 0.15
 
@@ -118,6 +119,112 @@ def test_carbon_alone_stays_carbon():
     assert set(named["element"]) == {"C"}
 
 
+@pytest.fixture(scope="module")
+def mos2():
+    """A noisy frame of MoS2 with single S missing, its columns (row, column) [px] and their elements."""
+    rng = np.random.default_rng(3)
+    atoms = eh.sheet("MoS2", (60.0, 60.0), angle=17)
+    sulphur = np.flatnonzero(np.array(atoms.get_chemical_symbols()) == "S")
+    keep = np.ones(len(atoms), bool)
+    keep[rng.choice(sulphur, 40, replace=False)] = False
+    imaging = eh.Imaging(
+        pixel_size=PX, shape=(400, 400), spot_sigma_A=0.55, dose=3, pedestal=10, background=2, jitter_A=0.05
+    )
+    frame = eh.simulate_frame(atoms[keep], imaging, rng=rng)
+    table = columns(atoms[keep])
+    row_col = eh.to_pixels(table[["x_A", "y_A"]].to_numpy(), pixel_size=PX, height=400)
+    inside = ((row_col > 3) & (row_col < 396)).all(1)
+    found = row_col[inside] + rng.normal(0, 0.07 / PX, (inside.sum(), 2))
+    return frame, found, table["element"].to_numpy()[inside]
+
+
+def test_molybdenum_and_sulphur_part_though_brightness_alone_does_not_tell(mos2):
+    frame, row_col, element = mos2
+    named = assign_elements(table_of(row_col, ""), frame, pixel_size=PX, material="MoS2")
+    brighter = named["relative_brightness"] > named["relative_brightness"].median()
+    assert np.mean(brighter == (element == "Mo")) < 0.93  # so noisy is it
+    assert np.mean(named["element"] == element) >= 0.97
+    assert np.mean(named["element_chance"] > 0.9) > 0.95
+
+
+def test_an_added_column_of_mos2_gets_the_element_its_neighbours_are_not(mos2):
+    frame, row_col, element = mos2
+    gone = np.argmin(((row_col - 200) ** 2).sum(1))
+    rest, sheet = np.delete(row_col, gone, 0), Honeycomb.of("MoS2")
+    table = table_of(rest, np.delete(element, gone)).assign(element_chance=1.0)
+    known = _labels.label_frame(frame, rest, table, classes=("S", "Mo"), pixel_size=PX, sheet=sheet)
+    assert value_at(known.mask, row_col[gone : gone + 1]) == ["S", "Mo"].index(element[gone])
+
+
+def test_lengths_follow_the_bond_of_the_material():
+    assert Honeycomb.of("graphene").scale == pytest.approx(1)
+    mos2 = Honeycomb.of("MoS2")
+    assert mos2.bond == pytest.approx(3.16 / np.sqrt(3), abs=1e-3)
+    assert (mos2.elements, mos2.default_classes) == (("Mo", "S"), ("Mo", "S"))
+    assert Honeycomb.of("hBN").elements == ("N", "B")
+    sheet = lattice() * mos2.scale
+    assert set(_candidates.bonded(sheet, pixel_size=PX, sheet=mos2)) <= {1, 2, 3}
+    assert np.median(_candidates.bonded(sheet, pixel_size=PX, sheet=mos2)) == 3
+
+
+def test_a_material_that_is_not_threefold_is_refused():
+    sheet = lattice()
+    with pytest.raises(ValueError, match="SrTiO3, whose columns do not each have three neighbours"):
+        assign_elements(table_of(sheet), picture(sheet), pixel_size=PX, material="SrTiO3")
+
+
+@pytest.mark.parametrize("classes", ["Si", ("C",), ("C", "C")])
+def test_elements_to_tell_apart_are_two(classes):
+    sheet = lattice()
+    with pytest.raises(ValueError, match="`classes` is .* for graphene give two elements"):
+        assign_elements(table_of(sheet), picture(sheet), pixel_size=PX, classes=classes)
+
+
+def test_a_sheet_of_two_elements_has_those_two(mos2):
+    frame, row_col, _ = mos2
+    with pytest.raises(ValueError, match="such as .'Mo', 'S'."):
+        assign_elements(table_of(row_col), frame, pixel_size=PX, material="MoS2", classes=("C", "Si"))
+
+
+# ------------------------------------------------------------------------- patches
+def test_patches_are_drawn_about_what_is_rare():
+    sheet = lattice(80.0)
+    frame, corner = picture(sheet, shape=(530, 530)), sheet[np.argmin(((sheet - 60) ** 2).sum(1))]
+    mask = 2 * labels_of(frame, sheet, table_of(sheet))
+    mask[tuple(corner.round().astype(int))] = 1  # a class that this one atom alone has
+
+    def share(anchors):
+        _, labels = _patches.cut_patches(
+            frame[None], [mask], 2, n=200, rng=np.random.default_rng(1), noise=0.0, anchors=anchors
+        )
+        return np.mean((labels == 1).any((1, 2)))
+
+    by_chance, anchored = share(None), share([[(1 / 3, corner[None])]])
+    assert by_chance < 0.06
+    assert 0.15 < anchored < 0.5
+
+
+def test_under_coordinated_atoms_are_known_and_the_border_is_none():
+    sheet = lattice()
+    gone = np.argmin(((sheet - 100) ** 2).sum(1))
+    rest = np.delete(sheet, gone, 0)
+    known = _labels.label_frame(picture(rest), rest, table_of(rest), classes=("C",), pixel_size=PX)
+    near = np.hypot(*(known.defects - sheet[gone]).T) * PX < 1.6
+    assert near.sum() == 3
+
+
+def test_added_hills_drown_atoms_and_leave_others():
+    sheet = lattice()
+    mask = labels_of(picture(sheet), sheet, table_of(sheet))
+    rng = np.random.default_rng(1)
+    disturbed = _patches._Disturbed(picture(sheet), mask, 1, 0.3, rng)
+    drawn = [disturbed.draw(rng)[1] for _ in range(8)]
+    left = [np.mean(labels[mask == 0] == 0) for labels in drawn]
+    assert min(left) < 0.9
+    assert max(left) > 0.95
+    assert not any((labels[mask == 1] == 0).any() for labels in drawn)
+
+
 # ------------------------------------------------------------------------- with an ensemble
 @pytest.fixture(scope="module")
 def sheet():
@@ -200,6 +307,106 @@ def test_a_choice_needs_the_maps_of_the_members(frames):
     prediction = eh.predict(ensemble, frames, pixel_size=PX, members=False)
     with pytest.raises(ValueError, match="members=True"):
         eh.select_artifact_free(ensemble, prediction, frames)
+
+
+def test_the_two_frames_that_judge_a_member_are_spread_over_the_movie(prediction, frames, monkeypatch):
+    seen = []
+    original = _members._one
+    monkeypatch.setattr(_members, "_one", lambda p, f, i, s: seen.append(len(f)) or original(p, f, i, s))
+    three = np.concatenate([frames, frames[:1]])
+    like = {name: np.concatenate([getattr(prediction, name)] * 2)[:3] for name in ("mean", "std")}
+    members = np.concatenate([prediction.members] * 2, axis=1)[:, :3]
+    wide = dataclasses.replace(prediction, **like, members=members, expected_entropy=None)
+    ensemble = eh.default_ensemble()
+    eh.select_artifact_free(ensemble, wide, three)
+    assert set(seen) == {2}
+
+
+# ------------------------------------------------------------------------- the loop
+@pytest.fixture
+def two():
+    """Two members that ship, and settings to train them on for a moment."""
+    ensemble = eh.default_ensemble().subset([0, 1])
+    return ensemble, dataclasses.replace(ensemble.settings, members=2, member_steps=2)
+
+
+def elit(frames, two, **options):
+    ensemble, settings = two
+    options = {"data": ensemble, "simulated": "realistic", "rounds": 2, "rng": 3} | options
+    return eh.run_elit(frames, pixel_size=PX, settings=settings, **options)
+
+
+def digest(ensemble):
+    return [{name: value.tobytes() for name, value in weights.items()} for weights in ensemble.weights]
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(frames, two, tmp_path):
+    whole = elit(frames, two, rounds=1)
+
+    def stop(losses):
+        if losses["stage"].iloc[0] == "E_final":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        elit(frames, two, rounds=1, checkpoint=tmp_path / "run", on_progress=stop)
+    assert {"E_initial", "E_0", "E_1"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    resumed = elit(frames, two, rounds=1, checkpoint=tmp_path / "run")
+    assert list(resumed.ensembles) == list(whole.ensembles)
+    assert digest(resumed.final) == digest(whole.final)
+    pd.testing.assert_frame_equal(
+        resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"), check_exact=True
+    )
+    again = elit(frames, two, rounds=1, checkpoint=tmp_path / "run")  # all of it is loaded
+    assert digest(again.final) == digest(whole.final)
+    pd.testing.assert_frame_equal(again.atoms, whole.atoms, check_exact=True)
+    assert again.member_scores.equals(whole.member_scores)
+
+
+def test_a_checkpoint_of_another_run_and_a_spoilt_one_are_refused_by_name(frames, two, tmp_path):
+    elit(frames, two, rounds=0, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="holds a run with other rounds, seed"):
+        elit(frames, two, rounds=1, rng=4, checkpoint=tmp_path)
+    atoms = tmp_path / "E_0" / "atoms.npz"
+    atoms.write_bytes(atoms.read_bytes()[:-100])
+    with pytest.raises(eh.CorruptEnsemble, match="E_0.atoms.npz is missing or does not match"):
+        elit(frames, two, rounds=0, checkpoint=tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(eh.CorruptEnsemble, match="run.json cannot be read"):
+        elit(frames, two, rounds=0, checkpoint=tmp_path)
+
+
+def test_a_round_that_changes_nothing_is_the_last(frames, two, monkeypatch):
+    monkeypatch.setattr(_rounds, "train_ensemble", lambda *_, start, **__: start)
+    result = elit(frames, two, rounds=5)
+    assert [name for name in result.ensembles if name != "E_final"] == ["E_initial", "E_0", "E_1"]
+    assert "E_1 changed 0.00% of the atoms, less than 0.5%" in result.stopped
+
+
+def test_a_round_that_makes_the_lattice_worse_is_not_built_upon(frames, two, monkeypatch):
+    scores = iter([0.9, 0.9, 0.8, 0.9])
+    summary = _members.lattice_summary
+    monkeypatch.setattr(_rounds, "train_ensemble", lambda *_, start, **__: start)
+    monkeypatch.setattr(_members, "lattice_summary", lambda *a: summary(*a) | {"lattice_score": next(scores)})
+    result = elit(frames, two, rounds=5)
+    assert "E_1 lowered the lattice score from 0.900 to 0.800; E_0 is built upon" in result.stopped
+    assert digest(result.final) == digest(result.ensembles["E_0"])
+
+
+def test_members_kept_by_hand_go_on(frames, two):
+    result = elit(frames, two, rounds=0, keep=[1])
+    assert len(result.ensembles["E_0"]) == 1
+    assert result.member_scores["kept"].tolist() == [False, True]
+
+
+def test_frames_too_small_for_a_patch_are_refused_before_anything_is_trained(frames, two):
+    with pytest.raises(ValueError, match="at least 64 are needed"):
+        elit(frames[:, :60], two)
+
+
+@pytest.mark.parametrize("rounds", [-1, 1.5, True])
+def test_rounds_are_counted_in_whole_numbers(frames, two, rounds):
+    with pytest.raises(ValueError, match="`rounds` is .* whole number"):
+        elit(frames, two, rounds=rounds)
 
 
 @pytest.mark.slow
