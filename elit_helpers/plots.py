@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from elit_helpers._common import check_pixel_size
+from elit_helpers._drawing import current_axis, finish_picture, scale_bar  # noqa: F401
+from elit_helpers._plots_uncertainty import doubt, over_members, reliability  # noqa: F401  (drawn from here)
 
 COLORS = {"C": "#0072b2", "Si": "#e69f00", "H": "#bbbbbb", "N": "#cc79a7", "Mo": "#009e73", "S": "#f0e442"}
 MARKERS = {"C": "o", "Si": "D", "H": ".", "N": "s", "Mo": "s", "S": "^"}
@@ -69,23 +71,15 @@ def row(n: int = 1, *, width: float = 4.0, height: float | None = None) -> np.nd
     return axes[0]
 
 
-def _axis(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.gca()
-
-
 # --------------------------------------------------------------------------- pictures
 def image(
     frame: Any, *, pixel_size: float | None = None, ax: Any = None, title: str = "", percentile: float = 0.5
 ) -> Any:
     """Draw a frame (H, W) in grey with a scale bar, the extreme `percentile` per cent of it clipped."""
-    ax, frame = _axis(ax), np.squeeze(np.asarray(frame))
+    ax, frame = current_axis(ax), np.squeeze(np.asarray(frame))
     low, high = np.percentile(frame, [percentile, 100 - percentile])
     ax.imshow(frame, cmap="gray", vmin=low, vmax=high)
-    return _finish_picture(ax, frame.shape, pixel_size, title)
+    return finish_picture(ax, frame.shape, pixel_size, title)
 
 
 def probability(
@@ -98,29 +92,29 @@ def probability(
     vmax: float = 1.0,
 ) -> Any:
     """Draw a map (H, W) of a probability, or of its standard deviation, with a colour bar."""
-    ax, channel = _axis(ax), np.squeeze(np.asarray(channel))
+    ax, channel = current_axis(ax), np.squeeze(np.asarray(channel))
     drawn = ax.imshow(channel, cmap="viridis", vmin=0, vmax=vmax)
     ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=label)
-    return _finish_picture(ax, channel.shape, pixel_size, title)
+    return finish_picture(ax, channel.shape, pixel_size, title)
 
 
 def labels(mask: Any, *, classes: Sequence[str], ax: Any = None, title: str = "") -> Any:
     """Draw an integer mask (H, W), background last: a colour for each element, brown for unsure (-1)."""
     from matplotlib.colors import ListedColormap
 
-    ax, colors = _axis(ax), [*(COLORS.get(c, OTHER) for c in classes), "#f4f4f4"]
+    ax, colors = current_axis(ax), [*(COLORS.get(c, OTHER) for c in classes), "#f4f4f4"]
     ax.imshow(
         np.ma.masked_less(mask, 0),
         cmap=ListedColormap(colors).with_extremes(bad="#c9a26b"),
         vmin=0,
         vmax=len(classes),
     )
-    return _finish_picture(ax, np.shape(mask), None, title)
+    return finish_picture(ax, np.shape(mask), None, title)
 
 
 def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False, title: str = "") -> Any:
     """Draw a table of atoms over their picture: one marker an element, crosses for flagged ones."""
-    ax = _axis(ax)
+    ax = current_axis(ax)
     kept = table[table["kept"].astype(bool)] if "kept" in table else table
     for element, group in kept.groupby("element"):
         ax.scatter(
@@ -154,7 +148,7 @@ def spectrum(frame: Any, *, pixel_size: float, ax: Any = None, title: str = "", 
     """Draw the power spectrum of a frame (H, W) on a logarithmic scale, out to `reach` [1/Å]."""
     from scipy.ndimage import gaussian_filter
 
-    ax, frame = _axis(ax), np.squeeze(np.asarray(frame, float))
+    ax, frame = current_axis(ax), np.squeeze(np.asarray(frame, float))
     # The window keeps the frame's borders, where it does not repeat, from drawing a cross.
     window = np.hanning(frame.shape[0])[:, None] * np.hanning(frame.shape[1])
     power = np.abs(np.fft.fftshift(np.fft.fft2((frame - frame.mean()) * window))) ** 2
@@ -169,39 +163,11 @@ def spectrum(frame: Any, *, pixel_size: float, ax: Any = None, title: str = "", 
 
 def pair(image_: Any, mask: Any, *, ax: Any = None, title: str = "") -> Any:
     """Draw a training pair: the normalised image (H, W), with the outline of its mask's discs on top."""
-    ax, background = _axis(ax), np.max(mask)
+    ax, background = current_axis(ax), np.max(mask)
     ax.imshow(image_, cmap="gray", vmin=-2.5, vmax=3.5)
     if np.min(mask) < background:
         ax.contour(mask < background, [0.5], colors="#56b4e9", linewidths=0.7)
-    return _finish_picture(ax, np.shape(image_), None, title)
-
-
-def _finish_picture(ax: Any, shape: Sequence[int], pixel_size: float | None, title: str) -> Any:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_title(title)
-    if pixel_size is not None:
-        scale_bar(ax, shape, check_pixel_size(pixel_size))
-    return ax
-
-
-def scale_bar(ax: Any, shape: Sequence[int], pixel_size: float) -> Any:
-    """Draw a scale bar of a round length, about a fifth of the picture wide, with its length in ångström."""
-    wide = shape[1] * pixel_size / 5
-    length = min((1, 2, 5, 10, 20, 50, 100, 200), key=lambda step: abs(np.log(step / wide)))
-    y, x = 0.95 * shape[0], 0.05 * shape[1]
-    ax.plot([x, x + length / pixel_size], [y, y], color="white", lw=5, solid_capstyle="butt")
-    ax.plot([x, x + length / pixel_size], [y, y], color="black", lw=2.5, solid_capstyle="butt")
-    ax.annotate(
-        f"{length} Å",
-        (x, y),
-        xytext=(0, 5),
-        textcoords="offset points",
-        fontsize="small",
-        color="black",
-        bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "edgecolor": "none"},
-    )
-    return ax
+    return finish_picture(ax, np.shape(image_), None, title)
 
 
 # --------------------------------------------------------------------------- structures
@@ -219,7 +185,7 @@ def structure(
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
-    ax = _axis(ax)
+    ax = current_axis(ax)
     x, y = atoms_.positions[:, 0], atoms_.positions[:, 1]
     if values is not None or colors is None:
         symbols = np.array(atoms_.get_chemical_symbols())
@@ -250,7 +216,7 @@ def bonds(atoms_: Any, *, ax: Any = None) -> Any:
 
     from elit_helpers._rings import find_edges
 
-    ax, edges = _axis(ax), find_edges(atoms_)
+    ax, edges = current_axis(ax), find_edges(atoms_)
     start = atoms_.positions[edges.i, :2]
     halves = np.stack([start, start + edges.vector[:, :2] / 2], axis=1)
     ax.add_collection(LineCollection(halves, colors="#888888", lw=1.2, zorder=0))
@@ -279,7 +245,7 @@ def regions(table: Any, *, ax: Any = None) -> Any:
     """Draw regions of interest (from `regions_of_interest`) as numbered circles [Å] over a structure."""
     from matplotlib.patches import Circle
 
-    ax = _axis(ax)
+    ax = current_axis(ax)
     for number, row_ in enumerate(table.itertuples()):
         ax.add_patch(Circle((row_.x_A, row_.y_A), row_.radius_A + 1.2, fill=False, ec="#d55e00", lw=1.4))
         ax.annotate(
@@ -300,7 +266,7 @@ def temperature(log: Any, *, ax: Any = None, label: str | None = None, title: st
 
 def energy(log: Any, *, n_atoms: int, ax: Any = None, title: str = "") -> Any:
     """Draw a run's potential, kinetic and total energy [meV/atom] over time [fs], from their first values."""
-    ax = _axis(ax)
+    ax = current_axis(ax)
     for column, style in (("potential_eV", "-"), ("kinetic_eV", "--"), ("total_eV", "-.")):
         change = 1e3 * (log[column] - log[column].iloc[0]) / n_atoms
         ax.plot(log["time_fs"], change, style, label=column.removesuffix("_eV"))
@@ -310,7 +276,7 @@ def energy(log: Any, *, n_atoms: int, ax: Any = None, title: str = "") -> Any:
 
 
 def _over_time(log: Any, column: str, ylabel: str, ax: Any, label: str | None, title: str) -> Any:
-    ax = _axis(ax)
+    ax = current_axis(ax)
     ax.plot(log["time_fs"], log[column], label=label)
     if label:
         ax.legend(fontsize="small")
@@ -328,7 +294,7 @@ def histogram(
     title: str = "",
 ) -> Any:
     """Draw a histogram as steps, normalised to a density, so that several can be laid over one another."""
-    ax = _axis(ax)
+    ax = current_axis(ax)
     ax.hist(np.asarray(values), bins=bins, histtype="step", density=True, lw=1.8, label=label)
     if label:
         ax.legend(fontsize="small")
@@ -338,7 +304,7 @@ def histogram(
 
 def losses(history: Any, *, ax: Any = None, title: str = "", smooth: int = 10) -> Any:
     """Draw the loss of each member over its steps, as a running mean of `smooth` steps."""
-    ax = _axis(ax)
+    ax = current_axis(ax)
     for member, part in history.groupby("member"):
         name = "baseline" if member < 0 else f"member {member}"
         ax.plot(part["step"], part["loss"].rolling(smooth, min_periods=1).mean(), label=name)

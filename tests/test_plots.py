@@ -115,3 +115,75 @@ def test_rings_bonds_and_regions_are_drawn_over_a_structure():
     plots.regions(eh.regions_of_interest(sheet), ax=ax)
     assert [text.get_text() for text in ax.texts] == ["0"]
     plots.describe(ax, "rings")
+
+
+# --------------------------------------------------------------------------- uncertainty
+@pytest.fixture
+def bins():
+    return pd.DataFrame(
+        {
+            "low": [0, 0.5],
+            "high": [0.5, 1],
+            "predicted": [0.3, 0.8],
+            "observed": [0.2, 0.9],
+            "count": [2500, 100],
+        }
+    )
+
+
+def test_reliability_has_the_diagonal_the_counts_and_bars_for_the_errors(bins):
+    ax = plots.reliability(bins, ax=plots.row()[0])
+    assert texts(ax) == ["as predicted", "observed"]
+    assert ax.get_xlabel() == "predicted probability"
+    counts = ax.figure.axes[1]
+    assert [bar.get_height() for bar in counts.patches] == [2500, 100]
+    (lengths,) = [np.diff(np.array(c.get_segments())[:, :, 1])[:, 0] for c in ax.collections]
+    assert lengths[0] == pytest.approx(2 * np.sqrt(0.2 * 0.8 / 100), rel=0.05)
+    assert lengths[1] > lengths[0]
+
+
+def test_pixels_that_are_independent_have_shorter_bars(bins):
+    axes = [plots.reliability(bins, together=t, ax=plots.row()[0]) for t in (1, 25)]
+    short, long = (np.diff(np.array(ax.collections[0].get_segments())[0, :, 1])[0] for ax in axes)
+    assert long == pytest.approx(5 * short, rel=0.05)
+
+
+def test_two_reliabilities_on_one_axis_share_the_diagonal_and_empty_bins_are_not_drawn(bins):
+    ax = plots.reliability(bins, ax=plots.row()[0], label="before")
+    bins.loc[1, ["predicted", "observed", "count"]] = np.nan, np.nan, 0
+    plots.reliability(bins, ax=ax, label="after", counts=False)
+    assert texts(ax) == ["as predicted", "before", "after"]
+    assert len(ax.lines[-3].get_xdata()) == 1
+
+
+def test_scores_are_drawn_over_the_number_of_members_with_what_is_wanted():
+    table = pd.DataFrame({"auroc": [0.8, 0.9], "auroc_std": [0.05, 0.0]}, index=pd.Index([1, 2]))
+    ax = plots.over_members(table, ax=plots.row()[0], goal=0.85)
+    assert ax.get_ylabel() == "AUROC of wrong atoms"
+    assert texts(ax) == ["wanted: 0.85"]
+    assert ax.get_xticks().tolist() == [1, 2]
+    plots.over_members(table[["auroc"]], ax=ax, label="without a spread")
+
+
+def test_doubt_is_drawn_whole_and_in_its_two_parts_in_nat():
+    import elit_helpers as eh
+
+    maps = np.stack([np.full((1, 40, 40, 2), 0.5), np.broadcast_to([0.9, 0.1], (1, 40, 40, 2))])
+    each = -(maps * np.log(maps)).sum(-1)
+    whole = eh.Prediction(
+        maps.mean(0),
+        maps.std(0),
+        maps,
+        ("C",),
+        0.15,
+        (1.0, 1.0),
+        (40, 40),
+        0.15,
+        expected_entropy=each.mean(0),
+    )
+    axes = plots.doubt(whole)
+    means = [float(ax.get_title().split("mean ")[1].split(" nat")[0]) for ax in axes]
+    assert means[0] == pytest.approx(means[1] + means[2], abs=2e-3)
+    assert means[2] > 0.05
+    assert axes[0].figure.axes[-1].get_ylabel() == "doubt [nat]"
+    assert plots.describe(axes, "three maps").png.startswith(b"\x89PNG")
