@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
+from scipy.spatial import cKDTree
 
 import elit_helpers as eh
 from elit_helpers import _training, samples
+from elit_helpers._flakes import Lattice, random_flake
 from elit_helpers.images import RECIPES, normalise, training_pairs, training_set
 
 CLEAN = replace(RECIPES["ideal"], name="clean", noise=(0.01, 0.01), silicon=0.0, vacancies=0)
@@ -112,6 +114,37 @@ def test_columns_drowned_in_contamination_are_background():
     assert labelled(9.0) < 0.9 * labelled(0.1)
 
 
+def test_columns_are_seen_through_a_smooth_hill_and_drown_in_a_grainy_one():
+    def labelled(texture, by):
+        hill = {"contamination_height": (6.0, 6.0), "contamination_texture": (texture, texture)}
+        recipe = replace(CLEAN, contamination=1.0, drowned_by=by, **hill)
+        return (training_set(recipe, 20, rng=1)[1] == 0).mean()
+
+    assert labelled(1.5, "texture") < 0.8 * labelled(0.05, "texture")
+    assert labelled(0.05, "height") < 0.8 * labelled(0.05, "texture")
+
+
+def test_counts_fluctuate_more_where_there_are_more_of_them():
+    step = np.repeat([0.0, 4.0], 100)[:, None] * np.ones((200, 200))
+    same, counted = (
+        replace(CLEAN, noise=(0.5, 0.5), pedestal=pedestal) for pedestal in ((0.0, 0.0), (0.5, 0.5))
+    )
+    for recipe, ratio in ((same, 1.0), (counted, 3.0)):
+        noisy = _training._record(step, recipe, 0.15, np.random.default_rng(0))
+        dark, bright = noisy[:100].std(), noisy[100:].std()
+        assert bright / dark == pytest.approx(ratio, rel=0.03)
+
+
+def test_silicon_pushes_its_neighbours_as_far_as_the_recipe_says():
+    bond = samples.MATERIALS["graphene"].bond
+    for push in (0.0, 0.3):
+        recipe = replace(CLEAN, silicon=0.02, silicon_push_A=(push, push))
+        lattice = Lattice.of(samples.MATERIALS["graphene"], recipe.elements)
+        flake = random_flake(recipe, lattice, 60.0, np.random.default_rng(1))
+        lonely = cKDTree(flake.positions).query(flake.positions[flake.element == 1], 4)[0][:, 1:]
+        assert np.median(lonely) == pytest.approx(bond + push, abs=0.01)
+
+
 def test_silicon_is_as_common_as_the_recipe_says_and_only_where_carbon_is():
     many = replace(CLEAN, silicon=0.1)
     _, y = training_set(many, 60, rng=2, classes=("C", "Si"))
@@ -173,6 +206,9 @@ def test_unknown_recipes_classes_and_numbers_are_refused():
         ({"displacement_A": (0.0, np.nan)}, "`displacement_A`"),
         ({"tail_weight": 0.1}, "`tail_weight`"),
         ({"poisson": (1.0, 2.0)}, "`poisson`"),
+        ({"contamination_grain": (0.0, 1.0)}, "`contamination_grain` .* at least 0.05"),
+        ({"pedestal": (-1.0, 1.0)}, "`pedestal`"),
+        ({"drowned_by": "depth"}, "`drowned_by` is 'depth'"),
         ({"holes": 1.5}, "`holes` .* between 0 and 1"),
         ({"vacancies": 2.5}, "whole number"),
         ({"material": "graphite"}, "`material` is 'graphite'"),
