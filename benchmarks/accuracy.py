@@ -30,7 +30,7 @@ def stages(data: str, seed: int, quick: bool) -> pd.DataFrame:
         rows[data, seed, stage] = scores(ensemble, quick)
     table = pd.DataFrame(rows).T
     table.index.names = ["simulation", "seed", "stage"]
-    return table.drop(columns=[name for name in table if name.endswith("density")])
+    return table
 
 
 def scores(ensemble: eh.Ensemble, quick: bool) -> dict[str, float]:

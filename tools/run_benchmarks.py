@@ -19,6 +19,7 @@ import platform
 import re
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,11 +57,11 @@ def run(name: str, *, quick: bool = False) -> tuple[str, dict, float]:
 
 def machine() -> str:
     """Return what the numbers were computed with: processors and versions, nothing that names the machine."""
-    import torch
-
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpu = ", with a GPU" if torch.cuda.is_available() else ""
-    return f"{processors} processors{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+    torch = sys.modules.get("torch")  # loaded by what was measured, if that needed it
+    gpu = " and a GPU" if torch is not None and torch.cuda.is_available() else ""
+    versions = f"Python {platform.python_version()}, torch {version('torch')}, NumPy {version('numpy')}"
+    return f"{processors} processors{gpu}, {versions}"
 
 
 def section(name: str, about: str, tables: dict, seconds: float, where: str) -> str:

@@ -1,0 +1,173 @@
+"""The benchmarks compare what they say they compare; what they measure is in docs/benchmarks.md."""
+
+import functools
+import importlib
+import platform
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial import cKDTree
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a module of benchmarks/ or tools/ by its name."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    return importlib.import_module
+
+
+@pytest.mark.parametrize(
+    ("wanted", "measured", "met"),
+    [("≥ 0.98", 0.98, True), ("≥ 0.98", 0.979, False), ("≤ 0.10 Å", 0.1, True), ("≤ 0.10 Å", 0.11, False),
+     ("0.9–1.05", 0.95, True), ("0.9–1.05", 1.06, False)],
+)  # fmt: skip
+def test_a_measured_figure_is_compared_with_the_one_that_is_wanted(benchmark, wanted, measured, met):
+    assert benchmark("_report").holds(wanted, measured) is met
+
+
+def test_a_wanted_figure_that_cannot_be_read_is_refused(benchmark):
+    with pytest.raises(ValueError, match="write '≥ number'"):
+        benchmark("_report").holds("about 3", 3.0)
+
+
+def test_what_was_not_measured_counts_as_neither_met_nor_missed(benchmark):
+    table = benchmark("_report").wanted_and_measured([("F1", "≥ 0.98", float("nan")), ("s", "≤ 6 s", 2.0)])
+    assert table["met"].tolist() == ["not measured", "yes"]
+
+
+def test_a_table_becomes_markdown_with_a_dash_for_nothing(benchmark):
+    table = pd.DataFrame({"F1": [0.98765, float("nan")], "of": ["a|b", "c"]}, index=["x", "y"])
+    lines = benchmark("_report").markdown(table).splitlines()
+    assert lines == ["|  | F1 | of |", "| --- | --: | --- |", "| x | 0.9877 | a\\|b |", "| y | – | c |"]
+
+
+def test_a_benchmark_that_ran_again_replaces_its_own_section_only(benchmark, monkeypatch):
+    run_benchmarks = benchmark("run_benchmarks")
+    monkeypatch.setattr(run_benchmarks, "known", lambda: ["accuracy", "training"])
+    section = functools.partial(run_benchmarks.section, about="What.", tables={}, where="2 processors")
+    first = {"training": section("training", seconds=7), "gone": section("gone", seconds=1)}
+    page = run_benchmarks.renewed("", first)
+    page = run_benchmarks.renewed(page, {"accuracy": section("accuracy", seconds=5)})
+    page = run_benchmarks.renewed(page, {"training": section("training", seconds=9)})
+    assert re.findall(r"## (\w+)", page) == ["accuracy", "training"]
+    assert "in 9 s" in page
+    assert "in 7 s" not in page
+    assert page.count("# Benchmarks") == 1
+
+
+def test_numbers_of_a_trial_run_are_not_written(benchmark, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        benchmark("run_benchmarks").main(["--quick", "--write", str(tmp_path / "page.md")])
+    assert "mean nothing" in capsys.readouterr().err
+
+
+def test_a_benchmark_that_is_not_there_is_refused_with_the_list(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark("run_benchmarks").main(["speed"])
+    assert "there are accuracy" in capsys.readouterr().err
+
+
+def test_the_machine_is_described_without_its_name(benchmark):
+    said = benchmark("run_benchmarks").machine()
+    assert platform.node() not in said
+    assert str(ROOT) not in said
+    assert platform.python_version() in said
+
+
+def row_of_spots():
+    """Return a frame with five bright spots and where they are [px]."""
+    row_col = np.array([[20.0, 15.0], [20.3, 30.2], [35.1, 22.4], [48.6, 15.7], [48.2, 31.5]])
+    rows, cols = np.indices((64, 48))
+    spots = [np.exp(-((rows - r) ** 2 + (cols - c) ** 2) / (2 * 4.0**2)) for r, c in row_col]
+    return np.sum(spots, 0).astype(np.float32), row_col
+
+
+def test_blob_log_is_called_so_that_it_finds_spots(benchmark):
+    frame, row_col = row_of_spots()
+    peer = benchmark("_peers").PEERS["scikit-image blob_log"]
+    found = peer.finder({"flat": False, "narrow_A": 0.3, "wide_A": 0.5, "threshold": 0.1})(frame, 0.1)
+    assert len(found) == 5
+    assert cKDTree(found[["row_px", "col_px"]]).query(row_col)[0].max() < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["trackpy", "atomap + 2-D Gaussian"])
+def test_a_classical_finder_is_called_so_that_it_finds_spots(benchmark, name):
+    frame, row_col = row_of_spots()
+    peer = benchmark("_peers").PEERS[name]
+    if peer.missing():
+        pytest.skip(f"{peer.package} is not installed (pip install -e '.[bench]')")
+
+    def judge(find):
+        found = find(frame, 0.1)
+        near = cKDTree(found[["row_px", "col_px"]]).query(row_col)[0].max() if len(found) else 99
+        return -abs(len(found) - 5) - near
+
+    find, _ = benchmark("_peers").tuned(peer, judge)
+    assert judge(find) > -0.5
+
+
+def test_a_finder_is_frozen_with_the_options_that_score_most_and_those_that_fail_are_passed_over(benchmark):
+    peers = benchmark("_peers")
+
+    def atoms(frame, pixel_size, *, n):
+        if n == 3:
+            raise RuntimeError("no such option")
+        return np.zeros((n, 2))
+
+    peer = peers.Peer("numpy", atoms, [{"n": n} for n in (1, 2, 3)], {})
+    find, options = peers.tuned(peer, lambda find: len(find(np.ones((8, 8)), 0.1)))
+    assert options == {"n": 2}
+    assert len(find(np.ones((8, 8)), 0.1)) == 2
+    with pytest.raises(RuntimeError, match="failed with all 1 options"):
+        peers.tuned(peers.Peer("numpy", atoms, [{"n": 3}], {}), lambda find: len(find(None, 0.1)))
+
+
+def test_a_finder_that_returns_the_truth_is_perfect_on_the_movie(benchmark):
+    frames = benchmark("_frames")
+    stack, truth, size = frames.movie("development")
+
+    def find(frame, pixel_size):
+        number = next(i for i, f in enumerate(stack) if f is frame or np.array_equal(f, frame))
+        here = truth[(truth["frame"] == number) & ~truth["under_contamination"]]
+        return here[["row_px", "col_px", "element"]]
+
+    scores = frames.on_movie(find, "development", frames=2, elements=True)
+    assert (scores["f1"], scores["Si F1"], scores["false a frame"]) == (1.0, 1.0, 0.0)
+    assert scores["rmse_A"] < 1e-9
+    assert np.isnan(frames.on_movie(find, "development", frames=1)["Si F1"])
+
+
+def test_without_the_shared_folder_cases_and_real_frames_are_left_out(
+    benchmark, monkeypatch, tmp_path, capsys
+):
+    frames = benchmark("_frames")
+    monkeypatch.setattr(frames, "SHARED", tmp_path)
+    monkeypatch.setattr(frames, "REAL", tmp_path)
+    assert frames.peers_script.__wrapped__() is None
+    assert frames.real_frames() == {}
+    assert benchmark("real_frames").main(quick=True) == {}
+    assert "no real frames beside the checkout" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_atomai_trains_with_its_defaults_and_leaves_no_trace(benchmark, tmp_path, monkeypatch):
+    atomai = benchmark("_atomai")
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    images, masks = atomai.pairs(48)
+    data = (images[:32], masks[:32], images[32:], masks[32:])
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    steps = atomai.ensemble_trainer(
+        lambda step, net: seen.append(atomai.as_ensemble(net)) or step >= 2, threads=1, every=1, data=data
+    )
+    assert len(steps.wall) == 2
+    assert seen[0].settings.filters == 16
+    assert not list(tmp_path.iterdir())
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
