@@ -91,7 +91,7 @@ def totals(table: pd.DataFrame) -> dict[str, float]:
 def mos2() -> pd.DataFrame | None:
     """Return how well the columns that the MoS2 ensemble finds sit on a lattice; None if there is none."""
     try:
-        from elit_helpers.analysis import sublattice_fit
+        from elit_helpers._lattice_score import sublattice_fit
     except ImportError:
         print("MoS2 is left out: this version has no `sublattice_fit`.")
         return None

@@ -30,7 +30,7 @@ from _frames import Finder
 import elit_helpers as eh
 
 GOOD_ENOUGH, DENSITIES = 0.99, (0.9, 1.05)
-LADDER = (30, 45, 60, 80, 100, 130, 160, 200, 260)  # lengths of our schedule that are tried, shortest first
+LADDER = (60, 90, 120, 150, 180, 220, 260)  # lengths of our schedule that are tried, shortest first
 QUICK_EVERY = 5
 EVERY = 20  # steps between two looks at AtomAI's net, which has no schedule
 MEASURED = 20  # steps of what is extrapolated
