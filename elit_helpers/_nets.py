@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import gc
 import io
 import tempfile
 import warnings
@@ -85,7 +84,6 @@ def _keep_large_blocks_apart() -> None:
 
 def _return_freed_memory() -> None:
     """Ask glibc to hand back what torch has freed: it keeps some 100 MB, a tenth of what Binder gives."""
-    gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # another C library, as on macOS, has no such call
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
@@ -254,14 +252,25 @@ def _narrow_first(net: Any) -> Any:
     Both orders give the same numbers but for rounding, since the four weights of a bilinear value add up to
     one; this one convolves a quarter of the pixels.
     """
-    interpolate = require("torch.nn.functional", _REASON).interpolate
-
-    def forward(block: Any, x: Any) -> Any:
-        return interpolate(block.conv(x), scale_factor=block.scale_factor, mode=block.mode)
-
-    for block in (net.upsample_block1, net.upsample_block2, net.upsample_block3):
-        block.forward = functools.partial(forward, block)
+    for name in ("upsample_block1", "upsample_block2", "upsample_block3"):
+        setattr(net, name, _narrow_block()(getattr(net, name)))
     return net
+
+
+@functools.cache
+def _narrow_block() -> type:
+    torch = require("torch", _REASON)
+
+    class Narrow(torch.nn.Module):
+        def __init__(self, block: Any) -> None:
+            super().__init__()
+            self.conv, self.scale_factor, self.mode = block.conv, block.scale_factor, block.mode
+
+        def forward(self, x: Any) -> Any:
+            narrow = self.conv(x)
+            return torch.nn.functional.interpolate(narrow, scale_factor=self.scale_factor, mode=self.mode)
+
+    return Narrow
 
 
 def _binary_loss(logits: Any, target: Any) -> Any:

@@ -2,8 +2,11 @@
 """Ensembles: what AtomAI does to the world around it stays inside, and every member is its own."""
 
 import dataclasses
+import json
 import os
 import random
+import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _nets, _tiles
+from elit_helpers import _nets, _tiles, _training_jobs
 from elit_helpers.ensemble import UNSURE, CorruptEnsemble
 
 TINY = eh.TrainSettings(members=2, steps=4, member_steps=2, batch=4, filters=2)
@@ -35,6 +38,10 @@ def frame():
 
 def same(a, b):
     return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def same_ensemble(a, b):
+    return len(a) == len(b) and all(same(x, y) for x, y in zip(a.weights, b.weights, strict=True))
 
 
 # ------------------------------------------------------------------------- nothing leaks
@@ -101,6 +108,75 @@ def test_a_member_does_not_depend_on_how_many_others_there_are(pairs, tiny):
     assert same(alone.weights[0], tiny.weights[0])
 
 
+@pytest.mark.parametrize("strategy", ["scratch", "baseline"])
+def test_weights_do_not_depend_on_processors_or_workers(pairs, strategy, monkeypatch):
+    import torch
+
+    settings, before = dataclasses.replace(TINY, members=3, strategy=strategy), torch.get_num_threads()
+    alone = eh.train_ensemble(*pairs, classes=TWO, settings=settings, rng=3, workers=1)
+    monkeypatch.setenv("ELIT_THREADS", "3")
+    torch.set_num_threads(2)
+    try:
+        beside = eh.train_ensemble(*pairs, classes=TWO, settings=settings, rng=3)
+    finally:
+        torch.set_num_threads(before)
+    assert same_ensemble(alone, beside)
+    assert alone.history.equals(beside.history)
+    assert (alone.card["threads"], alone.card["device"]) == (1, "cpu")
+
+
+def test_members_are_trained_side_by_side(pairs, monkeypatch):
+    together, draw = threading.Barrier(2, timeout=60), _nets.Job.batches
+
+    def meeting(job, seed, *, bootstrap):
+        batch = draw(job, seed, bootstrap=bootstrap)
+        return lambda: together.wait() >= 0 and batch()
+
+    monkeypatch.setattr(_nets.Job, "batches", meeting)
+    eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=3, workers=2)
+
+
+@pytest.mark.parametrize(("free", "workers"), [(3.9e9, 1), (4.1e9, 2)])
+def test_one_member_at_a_time_where_memory_is_short(monkeypatch, free, workers):
+    monkeypatch.setenv("ELIT_THREADS", "2")
+    monkeypatch.setattr(_training_jobs, "memory_limit", lambda: (free, "a test"))
+    assert _training_jobs.how_many(None, 5) == workers
+    assert _training_jobs.how_many(None, 1) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1.5, True])
+def test_an_impossible_number_of_workers_is_refused(pairs, workers):
+    with pytest.raises(ValueError, match="`workers` is .* processors"):
+        eh.train_ensemble(*pairs, classes=TWO, settings=TINY, workers=workers)
+
+
+def test_progress_tells_the_losses_so_far_from_the_calling_thread(pairs, monkeypatch, capsys):
+    told, where = [], set()
+
+    def tell(history):
+        told.append(history)
+        where.add(threading.current_thread())
+        sys.stdout.write("seen\n")
+
+    monkeypatch.setattr(_training_jobs, "_LOOK_S", 0.0)
+    ensemble = eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=3, on_progress=tell)
+    assert where == {threading.current_thread()}
+    assert told[-1].equals(ensemble.history)
+    assert [*told[0]] == ["member", "step", "loss"]
+    assert [len(h) for h in told] == sorted(len(h) for h in told)
+    assert capsys.readouterr().out == "seen\n" * len(told)
+
+
+def test_progress_is_told_twice_a_second_at_most():
+    told = []
+    watch = _training_jobs.Watch(bar=type("Bar", (), {"update": lambda *_: None})(), on_progress=told.append)
+    for i in range(50):
+        watch.losses[0] = [0.5] * (i + 1)
+        watch.look()
+    watch.look(last=True)
+    assert [len(h) for h in told] == [1, 50]
+
+
 def test_a_short_run_uses_data_from_everywhere(pairs):
     images, labels = pairs
     job = _nets.Job(images, labels, 2, TINY, Path())
@@ -124,6 +200,27 @@ def test_a_new_class_keeps_the_body_and_changes_the_last_layer(pairs, tiny):
     two = eh.train_ensemble(images, labels, classes=TWO, settings=quiet, rng=1, start=one)
     assert np.allclose(one.weights[1]["c3.block.0.weight"], two.weights[1]["c3.block.0.weight"], atol=1e-6)
     assert [e.weights[0]["px.weight"].shape[0] for e in (one, two)] == [1, 3]
+
+
+@pytest.mark.parametrize("change", [{"filters": 4}, {"layers": (1, 1, 1, 1)}])
+def test_going_on_with_nets_of_another_shape_is_refused(pairs, tiny, change):
+    settings = dataclasses.replace(TINY, **change)
+    with pytest.raises(ValueError, match=rf"`start` has {next(iter(change))} .*dataclasses\.replace"):
+        eh.train_ensemble(*pairs, classes=TWO, settings=settings, start=tiny)
+
+
+def test_the_cheaper_order_of_convolution_and_doubling_gives_the_same_numbers():
+    import torch
+    from atomai.nets import init_fcnn_model
+
+    with _nets.contained():
+        torch.manual_seed(1)
+        net = init_fcnn_model("Unet", 3, nb_filters=4)[0].eval()
+        x = torch.randn(1, 1, 40, 48)
+        with torch.no_grad():
+            as_made, ours = net(x), _nets._narrow_first(net)(x)
+    assert torch.allclose(as_made, ours, atol=1e-5)
+    assert not torch.equal(as_made, torch.zeros_like(as_made))
 
 
 def test_unsure_pixels_teach_nothing(pairs):
@@ -163,7 +260,13 @@ def test_pairs_that_cannot_be_learned_from_are_refused(pairs, change, message):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"members": 0}, "`members` is 0"), ({"steps": 1.5}, "`steps`"), ({"strategy": "luck"}, "scratch")],
+    [
+        ({"members": 0}, "`members` is 0"),
+        ({"steps": 1.5}, "`steps`"),
+        ({"strategy": "luck"}, "scratch"),
+        ({"layers": (1, 2)}, "`layers` is .* four whole numbers"),
+        ({"layers": (1, 2, 0, 3)}, "`layers`"),
+    ],
 )
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
@@ -192,7 +295,7 @@ def test_a_frame_does_not_depend_on_its_neighbours_in_the_stack(tiny, frame):
 
 
 def test_stacks_of_different_size_can_follow_one_another(tiny, frame):
-    for part in (frame, frame[:40, :50], frame):
+    for part in (frame, frame[:40, :50]):
         assert eh.predict(tiny, part, pixel_size=0.15).mean.shape[1:3] == part.shape
 
 
@@ -219,6 +322,64 @@ def test_tiles_leave_no_seam(tiny, monkeypatch):
     assert np.abs(tiled - whole).max() < 1e-4
 
 
+def test_several_tiles_in_both_directions_cover_the_frame(tiny, monkeypatch):
+    frame = np.random.default_rng(2).normal(size=(150, 203)).astype(np.float32)
+    whole = eh.predict(tiny, frame, pixel_size=0.15)
+    monkeypatch.setattr(_tiles, "_TILE", 64)
+    tiled = eh.predict(tiny, frame, pixel_size=0.15)
+    for a, b in ((whole.mean, tiled.mean), (whole.std, tiled.std), (whole.members, tiled.members)):
+        assert np.abs(a.astype(float) - b).max() < 2e-3
+
+
+def test_predicting_does_not_depend_on_the_number_of_processors(tiny, frame, monkeypatch):
+    first = eh.predict(tiny, frame, pixel_size=0.15)
+    monkeypatch.setenv("ELIT_THREADS", "3")
+    assert np.array_equal(eh.predict(tiny, frame, pixel_size=0.15).mean, first.mean)
+
+
+@pytest.fixture(scope="module")
+def sheet():
+    """Part of a simulated frame of graphene, and the ensemble that ships."""
+    return eh.load_movie("development").frames[0, :320, :320], eh.default_ensemble()
+
+
+def kept(ensemble, frame):
+    """Positions away from the borders, [px]."""
+    found = eh.locate_atoms(eh.predict(ensemble, frame, pixel_size=0.096))
+    return found.loc[found["kept"], ["row_px", "col_px"]].to_numpy()
+
+
+def middle(positions, shape, margin=30):
+    return positions[((positions > margin) & (positions < np.array(shape) - margin)).all(1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", [(16, 0), (7, 12)])
+def test_a_shifted_frame_gives_shifted_atoms(sheet, shift):
+    from scipy.spatial import cKDTree
+
+    frame, ensemble = sheet
+    moved = kept(ensemble, frame[shift[0] :, shift[1] :]) + shift
+    here = middle(kept(ensemble, frame), frame.shape, 45)
+    away, _ = cKDTree(moved).query(here)
+    assert len(here) > 100
+    assert np.mean(away < 1.0) > 0.98
+    assert np.sqrt(np.mean(away[away < 1.0] ** 2)) * 0.096 < 0.05
+
+
+@pytest.mark.slow
+def test_a_mirrored_frame_gives_mirrored_atoms(sheet):
+    from scipy.spatial import cKDTree
+
+    frame, ensemble = sheet
+    mirrored = kept(ensemble, frame[:, ::-1]).copy()
+    mirrored[:, 1] = frame.shape[1] - 1 - mirrored[:, 1]
+    here = middle(kept(ensemble, frame), frame.shape)
+    away, _ = cKDTree(mirrored).query(here)
+    assert np.mean(away < 1.0) > 0.98
+    assert np.sqrt(np.mean(away[away < 1.0] ** 2)) * 0.096 < 0.05
+
+
 def test_frames_are_brought_to_the_pixel_size_of_the_ensemble(tiny, frame):
     prediction = eh.predict(tiny, frame, pixel_size=0.3, members=False)
     assert prediction.members is None
@@ -232,6 +393,104 @@ def test_a_frame_without_a_sensible_pixel_size_is_refused(tiny, frame, size, mes
         eh.predict(tiny, frame, pixel_size=size)
 
 
+# ------------------------------------------------------------------------- entropy and temperature
+def test_entropies_are_those_of_the_members_and_of_the_mean(tiny, frame):
+    prediction = eh.predict(tiny, frame, pixel_size=0.15)
+    chance = np.clip(prediction.members.astype(float), 1e-9, 1)
+    expected = -(chance * np.log(chance)).sum(-1).mean(0)
+    assert prediction.expected_entropy.shape == prediction.entropy.shape == prediction.mean.shape[:3]
+    assert np.allclose(prediction.expected_entropy, expected, atol=5e-3)
+    mean = prediction.mean.astype(float)
+    assert np.allclose(prediction.entropy, -(mean * np.log(mean)).sum(-1), atol=1e-4)
+    assert prediction.entropy.max() <= np.log(3) + 1e-5
+    assert np.allclose(
+        prediction.mutual_information, prediction.entropy - prediction.expected_entropy, atol=1e-6
+    )
+    assert prediction.mutual_information.max() > 0
+    assert prediction.mutual_information.min() >= 0
+
+
+def test_members_that_agree_have_no_mutual_information(tiny, frame):
+    twice = dataclasses.replace(tiny, weights=[tiny.weights[0]] * 2)
+    assert eh.predict(twice, frame, pixel_size=0.15).mutual_information.max() < 1e-5
+
+
+def test_entropy_is_filled_also_without_the_members(tiny, frame):
+    prediction = eh.predict(tiny, frame, pixel_size=0.15, members=False)
+    assert np.isfinite(prediction.mutual_information).all()
+    by_hand = dataclasses.replace(prediction, expected_entropy=None)
+    with pytest.raises(ValueError, match="`expected_entropy` is None.*predict"):
+        _ = by_hand.mutual_information
+
+
+def test_temperature_makes_an_ensemble_less_sure_without_changing_its_mind(tiny, frame):
+    one = tiny.subset([0])  # in single precision: members' maps are rounded to half of it
+    cold = eh.predict(one, frame, pixel_size=0.15)
+    warm = eh.predict(dataclasses.replace(one, temperature=5.0), frame, pixel_size=0.15)
+    assert warm.expected_entropy.mean() > cold.expected_entropy.mean()
+    assert np.mean(warm.mean.argmax(-1) == cold.mean.argmax(-1)) > 0.999
+    odds = [np.log(p.mean[..., 0] / p.mean[..., 1]) for p in (cold, warm)]
+    assert np.allclose(odds[0], 5 * odds[1], atol=1e-3)
+    with pytest.raises(ValueError, match="`temperature`"):
+        dataclasses.replace(tiny, temperature=0.0)
+
+
+# ------------------------------------------------------------------------- streams
+class Lazy:
+    """A stack that knows its shape and counts what was read."""
+
+    def __init__(self, frames):
+        self.frames, self.shape, self.read = frames, frames.shape, []
+
+    def __len__(self):
+        return len(self.frames)
+
+    def __getitem__(self, key):
+        self.read.append(key)
+        return self.frames[key]
+
+
+def test_a_stream_says_what_predict_says_a_few_frames_at_a_time(tiny):
+    stack = Lazy(np.random.default_rng(5).normal(size=(5, 40, 48)).astype(np.float32))
+    whole = eh.predict(tiny, stack.frames, pixel_size=0.15)
+    parts = eh.predict_stream(tiny, stack, pixel_size=0.15, batch=2)
+    assert stack.read == []
+    first, prediction = next(parts)
+    assert (first, len(prediction), stack.read) == (0, 2, [slice(0, 2)])
+    rest = [(first, prediction), *parts]
+    assert [i for i, _ in rest] == [0, 2, 4]
+    assert np.array_equal(np.concatenate([p.mean for _, p in rest]), whole.mean)
+    assert np.array_equal(np.concatenate([p.members for _, p in rest], axis=1), whole.members)
+    assert np.array_equal(np.concatenate([p.expected_entropy for _, p in rest]), whole.expected_entropy)
+
+
+def test_between_the_parts_of_a_stream_global_state_is_the_callers(tiny):
+    import torch
+
+    stack, before = np.random.default_rng(5).normal(size=(3, 40, 48)), torch.get_num_threads()
+    np.random.seed(4)
+    expected = np.random.random(3).tolist()
+    np.random.seed(4)
+    drawn = []
+    for _ in eh.predict_stream(tiny, stack, pixel_size=0.15, batch=1):
+        drawn.append(np.random.random())
+        assert torch.get_num_threads() == before
+    assert drawn == expected
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "message"),
+    [
+        (np.ones((40, 48)), {}, r"`frames` has shape \(40, 48\).*frames\[None\]"),
+        (np.ones((0, 40, 48)), {}, "at least one frame"),
+        (np.ones((2, 40, 48)), {"batch": 0}, "`batch` is 0"),
+    ],
+)
+def test_a_stream_that_cannot_be_read_is_refused_at_once(tiny, frames, options, message):
+    with pytest.raises(ValueError, match=message):
+        eh.predict_stream(tiny, frames, pixel_size=0.15, **options)
+
+
 # ------------------------------------------------------------------------- files
 def test_what_was_saved_is_loaded(tiny, frame, tmp_path):
     eh.save_ensemble(tiny, tmp_path / "e")
@@ -241,6 +500,31 @@ def test_what_was_saved_is_loaded(tiny, frame, tmp_path):
         eh.predict(loaded, frame, pixel_size=0.15).mean, eh.predict(tiny, frame, pixel_size=0.15).mean
     )
     assert {p.suffix for p in (tmp_path / "e").iterdir()} == {".safetensors", ".json", ".csv"}
+
+
+def test_the_card_is_readable_and_tells_what_made_the_ensemble(tiny, tmp_path):
+    tiny.card["scores"] = {"movie, scoring half": {"f1": 0.5}}
+    warm = dataclasses.replace(tiny, temperature=1.5)
+    text = (eh.save_ensemble(warm, tmp_path / "e") / "card.json").read_text()
+    card = json.loads(text)
+    del tiny.card["scores"]
+    assert card["temperature"] == 1.5
+    assert card["settings"] == {**dataclasses.asdict(TINY), "layers": [1, 2, 2, 3]}
+    assert set(card["card"]) >= {
+        "member_seeds", "baseline_seed", "data_sha256", "threads", "device", "versions", "scores",
+    }  # fmt: skip
+    assert '"layers": [1, 2, 2, 3]' in text
+    assert max(map(len, text.splitlines())) < 120
+    assert eh.load_ensemble(tmp_path / "e").temperature == 1.5
+
+
+def test_a_card_from_before_layers_and_temperature_still_loads(tiny, tmp_path):
+    card = eh.save_ensemble(tiny, tmp_path / "e") / "card.json"
+    old = json.loads(card.read_text())
+    del old["temperature"], old["settings"]["layers"]
+    card.write_text(json.dumps(old))
+    loaded = eh.load_ensemble(tmp_path / "e")
+    assert (loaded.temperature, loaded.settings.layers) == (1.0, (1, 2, 2, 3))
 
 
 @pytest.mark.parametrize("how", ["changed", "cut", "missing"])
@@ -278,8 +562,9 @@ def test_a_folder_without_an_ensemble_says_what_to_pass(tmp_path):
 
 
 def test_another_material_is_refused_with_the_list():
-    with pytest.raises(ValueError, match="'graphene'"):
-        eh.default_ensemble("MoS2")
+    assert "graphene" in eh.shipped_materials()
+    with pytest.raises(ValueError, match="'cheese'; choose one of .*'graphene'"):
+        eh.default_ensemble("cheese")
 
 
 def test_a_subset_keeps_seeds_and_weights_together(tiny):
