@@ -221,6 +221,7 @@ def overview(report: Report) -> Any:
     plots.image(picture, ax=axes["atoms"])
     own = table[table["frame"] == frame]
     plots.atoms(own, ax=axes["atoms"], size=size, flagged=True, title="atoms found")
+    axes["atoms"].set(xlim=axes["image"].get_xlim(), ylim=axes["image"].get_ylim())  # some lie just outside
     spread = report.structure.arrays["position_std_A"]
     plots.structure(
         report.structure,

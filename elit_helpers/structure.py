@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Sequence
@@ -64,8 +65,8 @@ def to_atoms(
     silicon_height_A : float
         How far to lift Si out of the plane [Å]. The picture cannot tell; 0 leaves the sheet flat.
     min_distance_A : float, optional
-        Of two atoms closer than this the less probable is left out [Å]; if not given, closer than 1 Å or
-        than 0.6 of the sum of their covalent radii.
+        Of two atoms that look closer than this the less probable is left out [Å]; if not given, closer than
+        1 Å, or than 0.6 of the sum of their covalent radii, at the heights where they are.
     keep_loose : bool
         False leaves out atoms that no chain of bonds connects with the largest piece, such as those that
         show between patches of contamination.
@@ -95,11 +96,11 @@ def to_atoms(
             f"Frame {frame} has no atom to build from ({len(own)} rows, none kept). Lower the threshold of "
             "`locate_atoms`, or look at the column `reason` of the rows left out."
         )
-    used = kept[_without_contacts(kept, min_distance_A)]
+    used = kept[_without_contacts(kept, material, min_distance_A)]
     contacts = len(kept) - len(used)
     if contacts:
         logger.warning("frame %s: %d atom(s) in contact with a more probable one left out", frame, contacts)
-    row, elements, height, several = _stacked(used["element"], material)
+    row, elements, height = _stacked(used["element"], material)
     lift = np.where(elements == "Si", silicon_height_A, 0.0)
     thickness = np.ptp(height)
     xy = used[["x_A", "y_A"]].to_numpy(float)
@@ -114,7 +115,11 @@ def to_atoms(
     atoms.info.update(
         frame=int(frame),
         material=material.name,
-        columns_of_several=several,
+        columns_of_several={
+            name: n
+            for name in material.elements
+            if (n := len(_stack(name, material))) > 1 and name in elements
+        },
         vacuum_A=float(vacuum_A),
         **_picture_scale(used),
         contacts_resolved=contacts,
@@ -170,43 +175,53 @@ def _rows_of(table: pd.DataFrame, frame: int) -> pd.DataFrame:
     return own
 
 
-def _without_contacts(kept: pd.DataFrame, distance: float | None) -> np.ndarray:
+def _without_contacts(kept: pd.DataFrame, material: Material, distance: float | None) -> np.ndarray:
     """Mark the atoms to use: the most probable first, and none too close to one already taken."""
     points = kept[["x_A", "y_A"]].to_numpy(float)
     worth = kept["probability"].to_numpy(float) if "probability" in kept else np.ones(len(kept))
-    radii = covalent_radii[[atomic_numbers[element] for element in kept["element"]]]
-    reach = max(CONTACT_A, 2 * CONTACT_SHARE * radii.max()) if distance is None else distance
-    near = cKDTree(points).query_ball_point(points, reach)
+    names, number = np.unique(kept["element"].to_numpy(str), return_inverse=True)
+    stacks = [_stack(name, material) for name in names]
+    least = np.array([[_contact(a, b) if distance is None else distance for b in stacks] for a in stacks])
+    near = cKDTree(points).query_ball_point(points, least.max())
     used = np.ones(len(kept), bool)
     for k in np.argsort(-worth, kind="stable"):
         if used[k]:
             others = np.array([other for other in near[k] if other != k], int)
             away = np.linalg.norm(points[others] - points[k], axis=1)
-            bond = np.maximum(CONTACT_A, CONTACT_SHARE * (radii[others] + radii[k]))
-            used[others[away < (bond if distance is None else distance)]] = False
+            used[others[away < least[number[k], number[others]]]] = False
     return used
 
 
-def _stacked(
-    names: pd.Series, material: Material
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
+def _stack(name: str, material: Material) -> list[tuple[str, float]]:
+    """Return the atoms of a column that shows `name`: element and height over the sheet's middle [Å]."""
+    heights = [atom[3] for atom in material.basis]
+    middle = (min(heights) + max(heights)) / 2
+    at: dict[tuple[float, float], list[tuple[str, float]]] = {}
+    for element, u, v, z in material.basis:
+        at.setdefault((round(u % 1, 6), round(v % 1, 6)), []).append((element, z - middle))
+    own = [at[u, v] for heaviest, u, v, _ in material.columns if heaviest == name]
+    return own[0] if own else [(name, 0.0)]
+
+
+def _contact(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> float:
+    """Return how close two columns can look before any of their atoms are in contact [Å]."""
+    closest = [CONTACT_A**2]
+    for (a, low), (b, high) in itertools.product(one, other):
+        bond = covalent_radii[atomic_numbers[a]] + covalent_radii[atomic_numbers[b]]
+        closest.append((CONTACT_SHARE * bond) ** 2 - (high - low) ** 2)
+    return float(np.sqrt(max(closest)))
+
+
+def _stacked(names: pd.Series, material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Put the atoms of a material's columns where the table has one of each.
 
-    Returns the row that each atom comes from (N,), its element (N,), its height over the sheet's middle
-    [Å] (N,), and the elements whose columns hold several atoms, with how many.
+    Returns the row that each atom comes from (N,), its element (N,), and its height over the sheet's middle
+    [Å] (N,).
     """
-    z = [atom[3] for atom in material.basis]
-    middle = (min(z) + max(z)) / 2
-    at: dict[tuple[float, float], list[tuple[str, float]]] = {}
-    for element, u, v, height in material.basis:
-        at.setdefault((round(u % 1, 6), round(v % 1, 6)), []).append((element, height - middle))
-    stacks = {heaviest: at[u, v] for heaviest, u, v, _ in material.columns}
-    whole = [stacks.get(name, [(name, 0.0)]) for name in names]
-    row = np.repeat(np.arange(len(whole)), [len(stack) for stack in whole])
-    elements = np.array([element for stack in whole for element, _ in stack])
-    height = np.array([z for stack in whole for _, z in stack])
-    several = {name: len(stack) for name, stack in stacks.items() if len(stack) > 1 and name in set(names)}
-    return row, elements, height, several
+    stacks = {name: _stack(name, material) for name in set(names)}
+    row = np.repeat(np.arange(len(names)), [len(stacks[name]) for name in names])
+    elements = np.array([element for name in names for element, _ in stacks[name]])
+    return row, elements, np.array([z for name in names for _, z in stacks[name]])
 
 
 def _loose(atoms: Atoms) -> np.ndarray:
