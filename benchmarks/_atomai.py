@@ -20,7 +20,8 @@ from _runs import PAIRS, Timed, imports
 
 import elit_helpers as eh
 
-CYCLES = 1000  # AtomAI's default
+CYCLES = 1000  # AtomAI's default, for a net that is stopped when it is good enough
+EXAMPLE = 300  # cycles of a single net in its own example
 _FILTERS, _LAYERS = 16, (1, 2, 2, 3)  # of its U-Net
 
 
@@ -109,8 +110,8 @@ def ensemble_trainer(
 
 
 @functools.cache
-def segmentor(cycles: int = CYCLES) -> Timed:
-    """Train one `Segmentor("Unet")` with defaults on the same patches, with all threads."""
+def segmentor(cycles: int = EXAMPLE) -> Timed:
+    """Train one `Segmentor("Unet")`, all else by default, on the same patches with all threads."""
     imports()
     from atomai.models import Segmentor
 

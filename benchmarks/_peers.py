@@ -93,8 +93,8 @@ PEERS = {
     "trackpy": Peer(
         "trackpy",
         trackpy_atoms,
-        _grid(flat=[False, True], diameter_A=[0.9, 1.1, 1.3, 1.5], separation_A=[0.8, 1.0],
-              percentile=[0, 10, 40, 64], noise_A=[0.1, 0.2, 0.3, 0.4]),
+        _grid(flat=[False, True], diameter_A=[0.9, 1.1, 1.3, 1.5], separation_A=[0.9],
+              percentile=[0, 10, 40], noise_A=[0.1, 0.2, 0.3]),
         {},
     ),
     "scikit-image blob_log": Peer(

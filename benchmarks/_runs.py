@@ -54,11 +54,12 @@ def algorithm(data: str, seed: int, quick: bool = False) -> Timed:
     imports()
     frames, _, size = _frames.movie("development")
     frames, rounds = (frames[:2], 1) if quick else (frames, 2)
-    return timed(
-        lambda: eh.run_elit(
-            frames, pixel_size=size, data=data, settings=settings(quick), rounds=rounds, rng=seed
-        )
+    options = {"settings": settings(quick), "rounds": rounds, "rng": seed}
+    run = timed(lambda: eh.run_elit(frames, pixel_size=size, data=data, **options))
+    print(
+        f"Algorithm 1 from {data} simulation, seed {seed}: {run.wall:.0f} s, {run.cpu:.0f} CPU-s", flush=True
     )
+    return run
 
 
 @functools.cache

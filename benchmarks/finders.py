@@ -4,7 +4,7 @@ usage: python benchmarks/finders.py [--quick]
 
 On the movie's scoring half, on the classical finders' own cases (../shared/tools/peer_atomfinders.py) and on
 real frames, the last two where ../shared is beside the checkout. A peer that is not installed is left out by
-name: `pip install -e '.[bench]'`. Some 15 minutes on two cores, most of them AtomAI's 1000 cycles.
+name: `pip install -e '.[bench]'`. About a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ WANTED_ON_REAL = {
 @functools.cache
 def networks(quick: bool) -> dict[str, Finder]:
     """Return the finders that are networks, by name."""
-    segmentor = _atomai.segmentor(20 if quick else _atomai.CYCLES)
+    segmentor = _atomai.segmentor(20 if quick else _atomai.EXAMPLE)
     run = _runs.algorithm("realistic", _runs.SEEDS[0], quick)
     return {
         SHIPPED: _frames.by_ensemble(eh.default_ensemble()),
         CLASS: _frames.by_ensemble(_runs.initial("realistic", _runs.SEEDS[0], quick)),
         FINAL: _frames.by_ensemble(run.result.final),
-        "AtomAI Segmentor, our locate_atoms": _frames.by_ensemble(segmentor.result),
-        "AtomAI Segmentor, its own Locator": _atomai.own_locator(segmentor.result),
+        "AtomAI Segmentor, 300 cycles, our locate_atoms": _frames.by_ensemble(segmentor.result),
+        "AtomAI Segmentor, 300 cycles, its own Locator": _atomai.own_locator(segmentor.result),
     }
 
 
@@ -139,13 +139,13 @@ def on_real(quick: bool) -> pd.DataFrame:
     rows = {name: _frames.on_real_frames(find) for name, find in finders.items()}
     for name, peer in _peers.PEERS.items():
         if name in finders:
-            grid = [option | peer.final for option in peer.grid[-2:]] if quick else peer.grid
+            grid = peer.grid[-2:] if quick else peer.grid
             rows[f"{name}, best of {len(grid)} on the very frame"] = _best_on_each(peer, grid)
     return pd.DataFrame(rows).T.round(3)
 
 
 def _best_on_each(peer: _peers.Peer, grid: list[dict]) -> dict[str, float]:
-    peer, scores = _peers.Peer(peer.package, peer.atoms, grid, {}), {}
+    peer, scores = _peers.Peer(peer.package, peer.atoms, grid, peer.final), {}
     for name, (frame, size) in _frames.real_frames().items():
 
         def judge(find: Finder, frame=frame, size=size) -> float:
