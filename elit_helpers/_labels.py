@@ -56,7 +56,8 @@ def label_frame(
     names = np.append(table["element"].to_numpy(object)[sure], [classes[0]] * (len(atoms) - int(sure.sum())))
     if len(sheet.elements) > 1 and len(classes) > 1:
         judged = np.zeros(len(atoms), bool)
-        judged[: int(sure.sum())] = table["element_chance"].notna().to_numpy()[sure]
+        known = table["element_chance"].notna().to_numpy() if "element_chance" in table else True
+        judged[: int(sure.sum())] = np.broadcast_to(known, len(table))[sure]
         names = _named_by_neighbours(atoms, names, judged, classes, px, sheet)
     unsure = np.concatenate([row_col[~sure & ~none], doubt])
     mask = draw_labels(atoms, names, unsure, classes=classes, shape=frame.shape, pixel_size=px)

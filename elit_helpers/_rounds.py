@@ -79,6 +79,7 @@ class Rounds:
     checkpoint: Checkpoint
     progress: bool
     on_progress: Callable[[pd.DataFrame], None] | None
+    classes: tuple[str, ...]
     stages: dict[str, Stage] = field(default_factory=dict)
     last: str = ""
     stopped: str = ""
@@ -98,13 +99,14 @@ class Rounds:
         began, draw = time.perf_counter(), self.checkpoint.rng(stage)
         self.last = before  # if there are no pairs, the stage before stays the last
         images, labels = pairs(draw)
+        origin = None if start is None else with_elements(self.stages[start].ensemble, classes, draw)
         ensemble = train_ensemble(
             images,
             labels,
-            classes=classes or self.sheet.default_classes[:1],
+            classes=classes or self.classes,
             settings=self.settings,
             rng=draw,
-            start=None if start is None else self.stages[start].ensemble,
+            start=origin,
             progress=self.progress,
             checkpoint=self.checkpoint.members(stage),
             on_progress=self.on_progress and (lambda losses: self.on_progress(losses.assign(stage=stage))),
@@ -163,7 +165,7 @@ class Rounds:
         """Line 5: pairs out of the experiment, and a few simulated ones."""
         own = _lines.one_class_pairs(
             self.prediction(before), self.frames, self.stages[before].atoms, self.sheet,
-            classes=self.sheet.default_classes[:1], n=_CUT, rng=draw, noise=0.5,
+            classes=self.classes, n=_CUT, rng=draw, noise=0.5,
         )  # fmt: skip
         return own if source is None else _joined(own, source(_MIXED, draw))
 
@@ -234,6 +236,28 @@ def one_class(source: Source, background: int) -> Source:
         return images, one.astype(np.int8)
 
     return draw_one
+
+
+def with_elements(ensemble: Ensemble, classes: tuple[str, ...] | None, draw: np.random.Generator) -> Ensemble:
+    """Return an ensemble of one class as one of two, which says of atoms about the same.
+
+    The last layer, one output z for "atom or not", becomes three: z for the first element, z - 1 for the
+    second, 0 for the background. Begun at random, it would have to learn once more what an atom is. Random
+    weights are added to the second, twice as large as those that a new layer has: were both elements alike,
+    nothing below them would be asked to tell them apart.
+    """
+    if classes is None or len(classes) != 2 or len(ensemble.classes) != 1:
+        return ensemble
+    weights = []
+    for member in ensemble.weights:
+        head, bias = member["px.weight"], member["px.bias"]
+        apart = 2 * draw.uniform(-1, 1, head.shape).astype(head.dtype) / np.sqrt(head[0].size)
+        new = {
+            "px.weight": np.concatenate([head, head + apart, np.zeros_like(head)]),
+            "px.bias": np.concatenate([bias, bias - 1, np.zeros_like(bias)]),
+        }
+        weights.append(member | new)
+    return dataclasses.replace(ensemble, classes=classes, weights=weights)
 
 
 def _joined(first: Pairs, second: Pairs) -> Pairs:

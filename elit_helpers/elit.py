@@ -144,9 +144,11 @@ def run_elit(
         simulated = data
     elements = None if simulated is None else pairs_of(simulated, material, sheet.default_classes)
     if isinstance(data, Ensemble):
-        source = elements and one_class(elements, len(sheet.default_classes))
+        # one that knows the elements keeps them, or its last layer would have to be learned again
+        both = elements is not None and data.classes == sheet.default_classes
+        source = elements if both or elements is None else one_class(elements, len(sheet.default_classes))
     else:
-        source = pairs_of(data, material, None)
+        both, source = False, pairs_of(data, material, None)
     arguments = {
         "frames": describe(frames),
         "pixel_size": pixel_size,
@@ -158,7 +160,8 @@ def run_elit(
         "simulated": describe(simulated),
     }
     stored = Checkpoint.open(checkpoint, arguments, rng)
-    run = Rounds(frames, pixel_size, sheet, settings, score, stored, progress, on_progress)
+    classes = sheet.default_classes if both else sheet.default_classes[:1]
+    run = Rounds(frames, pixel_size, sheet, settings, score, stored, progress, on_progress, classes)
     run.first(data if isinstance(data, Ensemble) else None, source)
     run.select(keep)
     run.iterate(rounds, source)

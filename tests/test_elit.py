@@ -392,6 +392,21 @@ def test_a_round_that_makes_the_lattice_worse_is_not_built_upon(frames, two, mon
     assert digest(result.final) == digest(result.ensembles["E_0"])
 
 
+def test_elements_are_learned_on_top_of_what_is_known_of_atoms(frames):
+    net = eh.train_ensemble(
+        *eh.training_set("ideal", 16, rng=0),
+        classes=("C",),
+        settings=eh.TrainSettings(members=1, steps=20),
+        rng=0,
+    )
+    rng = np.random.default_rng(1)
+    both = _rounds.with_elements(net, ("C", "Si"), rng)
+    one, two = (eh.predict(e, frames[:1], pixel_size=PX).mean[..., -1] for e in (net, both))
+    assert both.classes == ("C", "Si")
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.95
+    assert _rounds.with_elements(both, ("C", "Si"), rng) is both
+
+
 def test_members_kept_by_hand_go_on(frames, two):
     result = elit(frames, two, rounds=0, keep=[1])
     assert len(result.ensembles["E_0"]) == 1
