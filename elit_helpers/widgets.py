@@ -199,7 +199,9 @@ def pick_members(prediction: Any, scores: Any, frames: Any, *, frame: int = 0, a
     say()
     for box in boxes:
         box.observe(say, names="value")
-    row = widgets.HBox(cards)
+    first = plots.image(frames[frame], ax=plots.row(width=2.6)[0]).figure
+    picture = widgets.Image(value=plots.to_png(first), format="png")
+    row = widgets.HBox([widgets.VBox([picture, widgets.Label("the frame")]), *cards])
     row.layout.flex_flow = "row wrap"
     png = _members_png(frames[frame], maps, words, kept)
     return MemberChoice(widgets.VBox([row, line]), png, alt, boxes)
@@ -270,7 +272,7 @@ class LiveLosses:
         self.displays: list[Any] = []
 
     def __call__(self, history: pd.DataFrame) -> None:
-        """Take the history so far (``member, step, loss``) and draw it wherever it is shown."""
+        """Take the history so far (``member, step, loss``; ``stage``, too, in Algorithm 1) and draw it."""
         self.history = history
         if self.displays:
             bundle = Shown(None, self.png(), self.alt)._repr_mimebundle_()
@@ -281,11 +283,12 @@ class LiveLosses:
         """The curves as they are now."""
         # Without pyplot and its layouts: this runs twice a second beside the training, and must cost little.
         figure = require("matplotlib.figure", "Drawing the losses").Figure(figsize=(5.5, 3.0), dpi=80)
-        ax = figure.add_axes((0.11, 0.17, 0.86, 0.75))
+        ax = figure.add_axes((0.11, 0.17, 0.86, 0.73))
         if len(self.history):
             every = max(1, len(self.history) // 1000)
             some = self.history.groupby("member").cumcount() % every == 0
-            plots.losses(self.history[some], ax=ax, smooth=max(1, 10 // every))
+            stage = self.history["stage"].iloc[-1] if "stage" in self.history else ""
+            plots.losses(self.history[some], ax=ax, smooth=max(1, 10 // every), title=stage)
         else:
             ax.set(xlabel="step (one mini-batch)", ylabel="loss", title="before the first step")
         buffer = io.BytesIO()

@@ -100,9 +100,9 @@ class TestMemberChoice:
 
     def test_each_member_has_its_picture_and_its_score(self):
         choice = widgets.pick_members(Maps(), SCORES, FRAMES, alt="three members")
-        cards = choice.widget.children[0].children
-        pictures = [card.children[0].value for card in cards]
-        assert len(set(pictures)) == 3
+        frame, *cards = choice.widget.children[0].children
+        pictures = [card.children[0].value for card in [frame, *cards]]
+        assert len(set(pictures)) == 4
         assert [card.children[1] for card in cards] == choice.boxes
         assert "score 0.06" in cards[2].children[2].value
         assert "90 atoms" in cards[2].children[2].value
@@ -170,6 +170,13 @@ class TestLiveLosses:
         live(self.HISTORY)
         assert live.show().png != empty
         assert set(live.show()._repr_mimebundle_()) == {"text/html", "text/plain"}
+
+    def test_a_stage_of_the_algorithm_is_the_title(self):
+        live = widgets.LiveLosses("loss over steps")
+        live(self.HISTORY)
+        plain = live.png()
+        live(self.HISTORY.assign(stage="E_1"))
+        assert live.png() != plain
 
     def test_the_last_call_is_always_drawn(self, shown):
         live = widgets.LiveLosses("loss over steps")
