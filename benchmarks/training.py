@@ -30,10 +30,10 @@ from _frames import Finder
 import elit_helpers as eh
 
 GOOD_ENOUGH, DENSITIES = 0.99, (0.9, 1.05)
-LADDER = (60, 90, 120, 150, 180, 220, 260)  # lengths of our schedule that are tried, shortest first
+LADDER = (60, 80, 100, 120, 140, 160, 200, 260)  # lengths of our schedule that are tried, shortest first
 QUICK_EVERY = 5
 MEMBERS = 4  # of ours that all must be good enough
-EVERY = 20  # steps between two looks at AtomAI's net, which has no schedule
+EVERY = 10  # steps between two looks at AtomAI's net, which has no schedule
 MEASURED = 20  # steps of what is extrapolated
 DOCUMENTED = {"cycles": 500, "members": 10, "size": 256}  # the example in AtomAI's documentation
 DOCUMENTED_MEMORY_GB = 8
@@ -228,7 +228,7 @@ def main(quick: bool = False) -> dict[str, pd.DataFrame]:
     ]
     return {
         "One net to a share of 0.99 (ours: the shortest one-cycle schedule that is enough for all of four "
-        "members; AtomAI: the first good look at one net with its defaults, one look every 20 steps; "
+        "members; AtomAI: the first good look at one net with its defaults, one look every 10 steps; "
         "time for looking left out)": cost.round(3),
         "The whole of Algorithm 1, data included (imports not: "
         f"{_runs.imports().wall:.0f} s once)": algorithm.round(1),
