@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 (the old global generator is what is being watched)
-"""Predictions: frames of any size, each by itself, cropped exactly, as a stack or a stream, with entropies."""
+"""Predictions: frames of any size, each by itself, cropped exactly; stacks and streams; with entropies."""
 
 import dataclasses
 
