@@ -168,10 +168,10 @@ def two_members():
 
 
 def test_a_stack_gives_the_table_that_predicting_and_locating_give(two_members):
-    stack = Slices(5)
+    stack = Slices(3)
     found = find_atoms(two_members, stack, pixel_size=PX, batch=2, threshold=0.3)
     whole = eh.locate_atoms(eh.predict(two_members, stack[:], pixel_size=PX), threshold=0.3)
-    assert set(whole["frame"]) == set(range(5))
+    assert set(whole["frame"]) == set(range(3))
     pd.testing.assert_frame_equal(found, whole, check_exact=False, atol=1e-5)
 
 
@@ -183,15 +183,15 @@ def test_a_single_frame_is_a_stack_of_one(two_members):
 
 
 def test_of_a_stack_only_a_few_frames_are_read_at_a_time(two_members):
-    stack = Slices(7)
+    stack = Slices(4)
     found = find_atoms(two_members, stack, pixel_size=PX, batch=3)
     assert stack.most == 3
-    assert found["frame"].max() == 6
+    assert found["frame"].max() == 3
 
 
 def test_memory_does_not_grow_with_the_length_of_a_stack(two_members):
     peaks = []
-    for n in (4, 16):
+    for n in (2, 8):
         tracemalloc.start()  # NumPy reports its arrays to it
         find_atoms(two_members, Slices(n), pixel_size=PX, batch=2)
         peaks.append(tracemalloc.get_traced_memory()[1])
