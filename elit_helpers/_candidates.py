@@ -109,7 +109,13 @@ def brightness(
 def peak(
     image: np.ndarray, row_col: np.ndarray, *, pixel_size: float, sheet: Honeycomb = GRAPHENE
 ) -> np.ndarray:
-    """Return how far each position (M,) stands over a ring around it: 0 on a slope, however steep."""
+    """Return how far each position (M,) stands over a ring around it: 0 on a slope, however steep.
+
+    In a sheet of two elements the ring of the fainter lies in the light of the brighter; there `brightness`
+    has to do.
+    """
+    if len(sheet.elements) > 1:
+        return brightness(image, row_col, pixel_size=pixel_size, sheet=sheet)
     px = pixel_size / sheet.scale
     disc, outer = _offsets(0.42 / px), _offsets(0.95 / px)
     ring = outer[np.hypot(*outer.T) > 0.65 / px]
