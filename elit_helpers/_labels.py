@@ -18,6 +18,7 @@ from elit_helpers._honeycomb import GRAPHENE, Honeycomb
 from elit_helpers.ensemble import UNSURE
 from elit_helpers.images import DISC_A, element_mask, to_angstrom
 
+_ROUGH = 3.2  # times as much as the lattice: so strongly only contamination varies
 _SURE = 0.9  # an element less likely than this is left open
 
 
@@ -68,7 +69,11 @@ def label_frame(
 def _sort_out(
     frame: np.ndarray, row_col: np.ndarray, table: pd.DataFrame, px: float, sheet: Honeycomb
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which candidates are atoms for sure, and which surely none: alone, or on nothing to see."""
+    """Return which candidates are atoms for sure, and which surely none.
+
+    These are alone, or on nothing to see, or where the picture varies as contamination does, with less than
+    two others.
+    """
     believed = table["reason"].isin(["", "edge"]).to_numpy(copy=True)
     partners = np.zeros(len(table), int)
     partners[believed] = _candidates.bonded(row_col[believed], pixel_size=px, sheet=sheet)
@@ -78,6 +83,10 @@ def _sort_out(
     seen = _candidates.visibility(frame, row_col, pixel_size=px, sheet=sheet)
     none = believed & ((partners == 0) | (seen < np.where(partners > 1, -0.2, 0.2)))
     sure &= seen > np.where(partners == 3, 0.2, 0.4)
+    varies = _candidates.at(_candidates.texture(frame, pixel_size=px, sheet=sheet), row_col)
+    rough = varies > _ROUGH * np.median(varies[partners >= 2])
+    sure &= ~rough | (partners == 3)
+    none |= rough & (partners < 2)
     faint = np.flatnonzero(~believed & (seen > 0.4))
     sure[faint[_amid_three(row_col[faint], row_col[sure], px, sheet)]] = True
     if "element_chance" in table:
@@ -156,7 +165,7 @@ def _open_overlooked(
     empty = np.ones(frame.shape, bool)
     empty[tuple(np.clip(np.round(atoms).astype(int), 0, np.array(frame.shape) - 1).T)] = False
     far = distance_transform_edt(empty) * px > 1.8 * sheet.scale
-    open_ = np.argwhere(far & (ratio > 0.65) & (ratio < 3.2) & (mask == mask.max()))
+    open_ = np.argwhere(far & (ratio > 0.65) & (ratio < _ROUGH) & (mask == mask.max()))
     if len(open_):
         dark = _candidates.darkness(frame, open_, atoms, **look)
         usual = float(sheet.usual(_candidates.peak(frame, atoms, **look)))
