@@ -128,6 +128,7 @@ def adapt_ensemble(
     }
     with _partial(folder, job) as partial:
         result = run_elit(stack, **arguments, checkpoint=partial / _STAGES, progress=progress)
+        warnings += _without_gain(result)
         about = {"adapted_to": micrograph.name, "pixel_size_source": source, "warnings": warnings}
         _save(result, about | {"material": material, "job": job}, partial / _RESULT, folder)
     return Adapted(folder, result, size, source, warnings)
@@ -182,6 +183,15 @@ def _some(micrograph: Micrograph, pixel_size: float, warnings: list[str]) -> np.
         warnings.append(f"{room} of the {there} frames are used, evenly spaced: for more there is no memory.")
     chosen = np.unique(np.linspace(0, there - 1, min(room, there)).round().astype(int))
     return check_frames(np.stack([micrograph.frames[int(i)] for i in chosen]), "frames")
+
+
+def _without_gain(result: ElitResult) -> list[str]:
+    """Say it where the lattice, all that is known without a truth, speaks for the ensemble of the start."""
+    rows = result.history.set_index("stage")["lattice_score"]
+    if result.last not in rows or rows[result.last] >= rows["E_initial"]:
+        return []
+    fell = f"from {rows['E_initial']:.3f} (E_initial) to {rows[result.last]:.3f} ({result.last})"
+    return [f"The lattice score fell {fell}; nothing was gained on these frames. Stay with what you had."]
 
 
 # --------------------------------------------------------------------------- what is left behind

@@ -246,7 +246,7 @@ class Rounds:
     """Stands for `run_elit`: notes what it is called with, and finishes, fails or is stopped."""
 
     def __init__(self):
-        self.calls, self.raises = [], None
+        self.calls, self.raises, self.scores = [], None, (0.5, 0.9)
 
     def __call__(self, frames, *, checkpoint, progress, **arguments):
         began = sorted(path.name for path in checkpoint.iterdir()) if checkpoint.is_dir() else []
@@ -255,9 +255,12 @@ class Rounds:
         (checkpoint / "E_initial").touch()
         if self.raises is not None:
             raise self.raises
-        history = pd.DataFrame({"stage": ["E_initial", "E_final"], "lattice_share": [0.5, np.nan]})
-        ensembles = {"E_initial": eh.default_ensemble(), "E_final": eh.default_ensemble().subset([0, 1])}
-        return ElitResult(history, ensembles, pd.DataFrame({"frame": [0]}), pd.DataFrame({"member": [0]}))
+        stages = {"E_initial": eh.default_ensemble(), "E_final": eh.default_ensemble().subset([0, 1])}
+        history = pd.DataFrame(
+            {"stage": list(stages), "lattice_score": self.scores, "changed": [np.nan, 0.1]}
+        )
+        atoms, members = pd.DataFrame({"frame": [0]}), pd.DataFrame({"member": [0]})
+        return ElitResult(history, stages, atoms, members, "All rounds were done.", "E_final")
 
 
 @pytest.fixture
@@ -308,6 +311,13 @@ class TestAdapt:
         assert adapt(tmp_path / "stack.npy", tmp_path / "own", "--pixel-size", 0.1) == 0
         assert np.array_equal(rounds.calls[0]["frames"], frames[[0, 2, 4]])
         assert "3 of the 5 frames are used" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(("scores", "said"), [((0.95, 0.9), True), ((0.9, 0.95), False)])
+    def test_nothing_gained_is_said(self, rounds, picture, tmp_path, capsys, scores, said):
+        rounds.scores = scores
+        assert adapt(picture, tmp_path / "own") == 0
+        assert ("note: The lattice score fell from 0.950" in capsys.readouterr().err) == said
+        assert bool(eh.load_ensemble(tmp_path / "own").card["warnings"]) == said
 
     def test_stopped_it_says_how_to_go_on_and_goes_on(self, rounds, picture, tmp_path, capsys):
         rounds.raises = KeyboardInterrupt()
