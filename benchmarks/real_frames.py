@@ -140,7 +140,7 @@ def main(quick: bool = False) -> dict[str, pd.DataFrame]:
     if sheet is not None:
         tables["MoS2: columns of the shipped ensemble and the lattice through them"] = sheet
         rows += [
-            (f"MoS2: columns within 0.25 Å of a {name}", "≥ 0.95", sheet.loc[name, "share_within"])
+            (f"MoS2, {name}: columns within 0.25 Å of it", "≥ 0.95", sheet.loc[name, "share_within"])
             for name in sheet.index
         ]
         rows.append(
