@@ -108,7 +108,7 @@ def select_among(
     order = scores["score"].to_numpy().argsort()[::-1]
     good = scores["score"] >= keep_from * scores["score"].max()
     good.iloc[order[: min(min_members, len(ensemble))]] = True
-    chosen = [int(i) for i in (np.flatnonzero(good) if keep is None else keep)]
+    chosen = sorted({int(i) for i in (np.flatnonzero(good) if keep is None else keep)})
     selected = ensemble.subset(chosen)
     scores["kept"] = scores["member"].isin(chosen)
     return selected, scores

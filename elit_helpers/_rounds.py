@@ -100,6 +100,7 @@ class Rounds:
         self.last = before  # if there are no pairs, the stage before stays the last
         images, labels = pairs(draw)
         origin = None if start is None else with_elements(self.stages[start].ensemble, classes, draw)
+        self._seen = None  # its maps have given what they had; training needs the memory
         ensemble = train_ensemble(
             images,
             labels,

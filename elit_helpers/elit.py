@@ -42,7 +42,7 @@ class ElitResult:
     ensembles
         The ensemble of each stage by its name.
     atoms
-        Table of atoms of the last stage that is built upon.
+        Table of atoms of the last stage that is built upon, faint candidates from 0.1 on among them.
     member_scores
         What `select_artifact_free` found of the members of ``E_initial``.
     stopped
