@@ -205,8 +205,9 @@ RECIPES = {
         "realistic MoS2", "what microscopes add to MoS2: S2 fainter than Mo, S missing, unequal scan axes",
         material="MoS2", spot_sigma_A=(0.35, 0.70), noise=(0.12, 1.4), scale=0.04, shear=0.10,
         displacement_A=(0.0, 0.10), tail_weight=(0.0, 0.15), noise_blur_px=(0.0, 0.9), grain_boundary=0.25,
-        vacancies=4, holes=0.35, background=0.6, contamination=0.4, contamination_height=(0.1, 3.0),
-        jitter_A=0.15, contrast=(0.8, 1.5), thinned=0.06,
+        vacancies=4, holes=0.45, background=0.6, jitter_A=0.15, pedestal=(0.1, 5.0), contamination=0.5,
+        contamination_height=(0.1, 4.0), contamination_texture=(0.25, 1.2), contamination_grain=(0.7, 1.6),
+        drowned_by="texture", contrast=(0.8, 1.5), thinned=0.06,
     ),
 }  # fmt: skip
 """The ways to simulate training pairs that the course compares, and a realistic one for MoS2."""

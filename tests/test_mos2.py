@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 import elit_helpers as eh
 from elit_helpers import samples
@@ -143,6 +143,12 @@ def test_vanadium_in_the_training_pairs_is_labelled_as_molybdenum(recipe):
     assert (labels == 0).sum() == pytest.approx((labels == 1).sum(), rel=0.15)
 
 
+def test_pairs_without_a_sheet_are_normalised_and_background(recipe):
+    pairs, labels = recipe.training_pairs(2 * recipe.EVERY, 3)
+    np.testing.assert_array_equal((labels < 2).any((1, 2)), np.arange(len(pairs)) < len(pairs) - 2)
+    assert pairs[-2:].std((1, 2)) == pytest.approx(1.0, abs=0.25)
+
+
 def test_held_out_frames_show_every_column_of_the_truth_once(recipe):
     frame, truth, px = recipe.held_out_frame("defects", np.random.default_rng(1), dose=(1e4, 1e4))
     assert set(truth["element"]) == {"Mo", "S"}
@@ -161,6 +167,14 @@ def test_columns_of_frames_never_seen_are_found_and_named(ensemble, recipe, kind
     assert score["f1"] >= 0.98
     assert score["element_accuracy"] >= 0.97
     assert score["rmse_A"] < 0.15
+
+
+@pytest.mark.parametrize("counts", [0.05, 1.0, 20.0])
+@pytest.mark.parametrize("blur_px", [0.0, 1.0])
+def test_vacuum_has_no_columns(ensemble, counts, blur_px):
+    frame = np.random.default_rng(5).poisson(counts, (160, 160)).astype(float)
+    found = eh.locate_atoms(eh.predict(ensemble, gaussian_filter(frame, blur_px), pixel_size=0.15))
+    assert found["kept"].sum() <= 2  # a sheet would show 130
 
 
 @pytest.mark.parametrize("axes", [(0.190, 0.161), (0.161, 0.190)])
