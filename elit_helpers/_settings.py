@@ -75,8 +75,9 @@ PRESETS = {
 }
 """Settings by name: a taste, a classroom on two cores, and a size for a GPU.
 
-With CUDA nets are trained one at a time with cuDNN's deterministic algorithms, and the card says so. That
-path, and with it "paper" as a whole, was never run here: what was measured is a CPU.
+With CUDA nets are trained one at a time, with cuDNN's deterministic algorithms. The gradients of the bilinear
+doubling are summed in any order there all the same: a card from a GPU says ``"deterministic": false``. That
+path, and with it "paper" as a whole, was never run here; what was measured is a CPU.
 """
 
 

@@ -124,6 +124,7 @@ def train_ensemble(
         "start_sha256": description["start_sha256"],
         "threads": _nets.THREADS,
         "device": description["device"],
+        "deterministic": description["device"] == "cpu",
         "versions": workspace.versions(),
         "continued": start is not None,
     }

@@ -122,7 +122,7 @@ def test_weights_do_not_depend_on_processors_or_workers(pairs, strategy, monkeyp
         torch.set_num_threads(before)
     assert same_ensemble(alone, beside)
     assert alone.history.equals(beside.history)
-    assert (alone.card["threads"], alone.card["device"]) == (1, "cpu")
+    assert [alone.card[name] for name in ("threads", "device", "deterministic")] == [1, "cpu", True]
 
 
 def test_members_are_trained_side_by_side(pairs, monkeypatch):

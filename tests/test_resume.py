@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -250,7 +251,7 @@ print("kills", kills, "finished", status == 0)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="kills forks of one process")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forks of one process")
 @pytest.mark.parametrize(("workers", "seed"), [(1, 1), (2, 2)])
 def test_killed_at_random_moments_it_ends_with_the_weights_of_an_undisturbed_run(tmp_path, workers, seed):
     command = [
