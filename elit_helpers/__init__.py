@@ -111,6 +111,7 @@ _PUBLIC = {
     ),
     "locate": ("find_atoms", "locate_atoms"),
     "_temperature": ("fit_temperature",),
+    "_lattice_score": ("sublattice_fit",),
     "analysis": (
         "angles",
         "atom_uncertainty",
@@ -155,7 +156,7 @@ _PUBLIC = {
         "single_point",
         "unscaled",
     ),
-    "pipeline": ("run_image",),
+    "pipeline": ("adapt_ensemble", "run_image"),
 }
 _MODULES = ("exercises", "plots", "widgets")
 _HOME_OF = {name: module for module, names in _PUBLIC.items() for name in names}
