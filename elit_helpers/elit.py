@@ -84,8 +84,9 @@ def run_elit(
 
     The rounds end after `rounds`; or earlier, when a round changes less than half a percent of the kept
     atoms; or when one lowers the lattice score by more than half a percent, and then the round before is
-    built upon. The lattice score is the harmonic mean of the share of nearest-neighbour distances that are
-    a bond and of the density relative to the perfect sheet: what can be known without any truth.
+    built upon. The lattice score is a weighted harmonic mean (as F½ is) of the share of nearest-neighbour
+    distances that are a bond and of the density relative to the perfect sheet: what can be known without any
+    truth.
 
     Parameters
     ----------

@@ -407,6 +407,16 @@ def test_elements_are_learned_on_top_of_what_is_known_of_atoms(frames):
     assert _rounds.with_elements(both, ("C", "Si"), rng) is both
 
 
+def test_fewer_invented_atoms_raise_the_lattice_score_and_overlooked_ones_lower_it(prediction, sheet):
+    def score(row_col):
+        table = table_of(row_col)
+        return _members.lattice_summary(table, prediction)["lattice_score"]
+
+    invented = np.random.default_rng(0).uniform(10, 190, (60, 2))
+    assert score(sheet) > score(np.concatenate([sheet, invented])) + 0.02
+    assert score(sheet) > score(np.delete(sheet, np.arange(0, len(sheet), 4), 0)) + 0.02
+
+
 def test_members_kept_by_hand_go_on(frames, two):
     result = elit(frames, two, rounds=0, keep=[1])
     assert len(result.ensembles["E_0"]) == 1
