@@ -93,9 +93,13 @@ def ensemble_trainer(
     threads: int,
     every: int = 20,
     cycles: int = CYCLES,
+    seed: int = 0,
     data: tuple[np.ndarray, ...] | None = None,
 ) -> Steps:
-    """Train one member of `EnsembleTrainer("Unet")` with defaults until `look` says it is enough."""
+    """Train one member of `EnsembleTrainer("Unet")` with defaults until `look` says it is enough.
+
+    `seed` is the member's number: what `train_ensemble_from_scratch` does for each, one after another.
+    """
     imports()
     from atomai.trainers import EnsembleTrainer
 
@@ -103,9 +107,10 @@ def ensemble_trainer(
     images = pairs() if data is None else data
     with _aside(threads), contextlib.suppress(_Enough):
         trainer = EnsembleTrainer("Unet")
-        trainer.compile_ensemble_trainer(training_cycles=cycles, plot_training_history=False)
+        options = {"training_cycles": cycles, "batch_seed": seed, "plot_training_history": False}
+        trainer.compile_ensemble_trainer(**options)
         steps.watch(trainer, look, every)
-        trainer.train_ensemble_from_scratch(*images, n_models=1)
+        trainer.train_baseline(*images, seed=seed)
     return steps
 
 

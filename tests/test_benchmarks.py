@@ -172,3 +172,26 @@ def test_atomai_trains_with_its_defaults_and_leaves_no_trace(benchmark, tmp_path
     assert seen[0].settings.filters == 16
     assert not list(tmp_path.iterdir())
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_a_net_that_never_gets_there_counts_as_infinitely_slow(benchmark, monkeypatch):
+    training = benchmark("training")
+    monkeypatch.setattr(training, "judged_on", lambda: {"frame": None})
+    first = pd.DataFrame(np.inf, index=range(3), columns=["frame"])
+    training.note(first, 0, 80, {"frame": True})
+    training.note(first, 0, 90, {"frame": True})
+    training.note(first, 1, 120, {"frame": True})
+    training.note(first, 2, 200, {"frame": False})
+    row = training.row(first, 0.1, 0.2, 1)
+    assert (row["steps, frame"], row["s a net"], row["CPU-s a net"]) == pytest.approx((120, 12.0, 24.0))
+    assert np.isnan(row["slowest, frame"])
+
+
+def test_the_frame_that_nets_are_judged_on_is_found_in_full(benchmark):
+    training, frames = benchmark("training"), benchmark("_frames")
+    import elit_helpers as eh
+
+    frame, size = training.simulated_frame()
+    share, density = frames.share_and_density(frames.by_ensemble(eh.default_ensemble()), frame, size)
+    assert share >= training.GOOD_ENOUGH  # or no net could be good enough on it
+    assert training.DENSITIES[0] <= density <= training.DENSITIES[1]
