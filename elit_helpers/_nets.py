@@ -76,10 +76,13 @@ def _keep_large_blocks_apart() -> None:
     """Have glibc map blocks from 8 MB up on their own, so that the maps of many frames leave no holes.
 
     Left alone it raises this limit with every large block freed, to 32 MB. Below 8 MB are the activations
-    of a training step, which are faster from the heap.
+    of a training step, which are faster from the heap. One heap for all threads: each of its own would
+    keep what it once had.
     """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(-3, 8 << 20)  # M_MMAP_THRESHOLD
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 8 << 20)  # M_MMAP_THRESHOLD
+        libc.mallopt(-8, 1)  # M_ARENA_MAX
 
 
 def _return_freed_memory() -> None:

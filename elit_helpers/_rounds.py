@@ -99,7 +99,6 @@ class Rounds:
         began, draw = time.perf_counter(), self.checkpoint.rng(stage)
         self.last = before  # if there are no pairs, the stage before stays the last
         images, labels = pairs(draw)
-        origin = None if start is None else with_elements(self.stages[start].ensemble, classes, draw)
         self._seen = None  # its maps have given what they had; training needs the memory
         ensemble = train_ensemble(
             images,
@@ -107,7 +106,7 @@ class Rounds:
             classes=classes or self.classes,
             settings=self.settings,
             rng=draw,
-            start=origin,
+            start=None if start is None else self.stages[start].ensemble,
             progress=self.progress,
             checkpoint=self.checkpoint.members(stage),
             on_progress=self.on_progress and (lambda losses: self.on_progress(losses.assign(stage=stage))),
@@ -237,28 +236,6 @@ def one_class(source: Source, background: int) -> Source:
         return images, one.astype(np.int8)
 
     return draw_one
-
-
-def with_elements(ensemble: Ensemble, classes: tuple[str, ...] | None, draw: np.random.Generator) -> Ensemble:
-    """Return an ensemble of one class as one of two, which says of atoms about the same.
-
-    The last layer, one output z for "atom or not", becomes three: z for the first element, z - 1 for the
-    second, 0 for the background. Begun at random, it would have to learn once more what an atom is. Random
-    weights are added to the second, twice as large as those that a new layer has: were both elements alike,
-    nothing below them would be asked to tell them apart.
-    """
-    if classes is None or len(classes) != 2 or len(ensemble.classes) != 1:
-        return ensemble
-    weights = []
-    for member in ensemble.weights:
-        head, bias = member["px.weight"], member["px.bias"]
-        apart = 2 * draw.uniform(-1, 1, head.shape).astype(head.dtype) / np.sqrt(head[0].size)
-        new = {
-            "px.weight": np.concatenate([head, head + apart, np.zeros_like(head)]),
-            "px.bias": np.concatenate([bias, bias - 1, np.zeros_like(bias)]),
-        }
-        weights.append(member | new)
-    return dataclasses.replace(ensemble, classes=classes, weights=weights)
 
 
 def _joined(first: Pairs, second: Pairs) -> Pairs:

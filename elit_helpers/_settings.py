@@ -132,3 +132,25 @@ class Ensemble:
         if len(self.card.get("member_seeds", [])) == len(self):
             card["member_seeds"] = [self.card["member_seeds"][i] for i in chosen]
         return dataclasses.replace(self, weights=[self.weights[i] for i in chosen], card=card)
+
+
+def with_elements(ensemble: Ensemble, classes: tuple[str, ...], draw: np.random.Generator) -> Ensemble:
+    """Return an ensemble of one class as one of two, which says of atoms about the same.
+
+    The last layer, one output z for "atom or not", becomes three: z for the first element, z - 1 for the
+    second, 0 for the background. Begun at random, it would have to learn once more what an atom is. Random
+    weights are added to the second, twice as large as those that a new layer has: were both elements alike,
+    nothing below them would be asked to tell them apart.
+    """
+    if len(classes) != 2 or len(ensemble.classes) != 1:
+        return ensemble
+    weights = []
+    for member in ensemble.weights:
+        head, bias = member["px.weight"], member["px.bias"]
+        apart = 2 * draw.uniform(-1, 1, head.shape).astype(head.dtype) / np.sqrt(head[0].size)
+        new = {
+            "px.weight": np.concatenate([head, head + apart, np.zeros_like(head)]),
+            "px.bias": np.concatenate([bias, bias - 1, np.zeros_like(bias)]),
+        }
+        weights.append(member | new)
+    return dataclasses.replace(ensemble, classes=classes, weights=weights)

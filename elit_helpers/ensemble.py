@@ -21,7 +21,7 @@ from elit_helpers import _common, _nets, _store, _training_jobs, workspace
 from elit_helpers._common import PathLike, RandomState
 from elit_helpers._nets import UNSURE, Weights
 from elit_helpers._predict import Prediction, predict, predict_stream
-from elit_helpers._settings import PRESETS, Ensemble, TrainSettings
+from elit_helpers._settings import PRESETS, Ensemble, TrainSettings, with_elements
 from elit_helpers._store import CorruptEnsemble
 from elit_helpers.images import NET_PIXEL
 
@@ -77,7 +77,8 @@ def train_ensemble(
     rng
         Seed or generator; the seed of each member is kept in the card.
     start
-        Ensemble to continue from, member by member. Where its classes differ, the last layer starts anew.
+        Ensemble to continue from, member by member. From one class to two, the nets keep what they know of
+        atoms and learn to tell the elements apart; with other classes the last layer starts anew.
     progress
         True for a bar.
     checkpoint
@@ -111,6 +112,8 @@ def train_ensemble(
     store = _store.Checkpoint(None if checkpoint is None else Path(checkpoint), description)
     store.open()
     total = _total_steps(settings, start)
+    if start is not None:
+        start = with_elements(start, classes, np.random.default_rng(seeds[0]))
     with _nets.contained() as folder, _common.progress(total=total, desc="training", enabled=progress) as bar:
         job = _nets.Job(images, labels, len(classes), settings, folder)
         watch = _training_jobs.Watch(bar, on_progress)

@@ -9,6 +9,7 @@ import pytest
 import elit_helpers as eh
 from elit_helpers import _candidates, _labels, _members, _patches, _rounds
 from elit_helpers._honeycomb import Honeycomb
+from elit_helpers._settings import with_elements
 from elit_helpers.elit import assign_elements
 from elit_helpers.ensemble import UNSURE
 from elit_helpers.samples import columns
@@ -400,11 +401,11 @@ def test_elements_are_learned_on_top_of_what_is_known_of_atoms(frames):
         rng=0,
     )
     rng = np.random.default_rng(1)
-    both = _rounds.with_elements(net, ("C", "Si"), rng)
+    both = with_elements(net, ("C", "Si"), rng)
     one, two = (eh.predict(e, frames[:1], pixel_size=PX).mean[..., -1] for e in (net, both))
     assert both.classes == ("C", "Si")
     assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.95
-    assert _rounds.with_elements(both, ("C", "Si"), rng) is both
+    assert with_elements(both, ("C", "Si"), rng) is both
 
 
 def test_fewer_invented_atoms_raise_the_lattice_score_and_overlooked_ones_lower_it(prediction, sheet):
