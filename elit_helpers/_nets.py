@@ -51,6 +51,7 @@ def contained() -> Iterator[Path]:
     """
     torch = require("torch", _REASON)
     _keep_large_blocks_apart()
+    _return_freed_memory()  # what the caller has just let go makes room for what comes
     cudnn, numpy_state, torch_state = torch.backends.cudnn, np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     flags, threads = (cudnn.deterministic, cudnn.benchmark), torch.get_num_threads()

@@ -68,7 +68,7 @@ def _is_count(value: Any) -> bool:
 
 PRESETS = {
     "demo": TrainSettings(members=2, steps=60, member_steps=20, learning_rate=1.2e-2),
-    "class": TrainSettings(members=5, steps=180, member_steps=70, learning_rate=1.2e-2),
+    "class": TrainSettings(members=5, steps=320, member_steps=120, batch=8, learning_rate=1e-2),
     "paper": TrainSettings(
         members=10, steps=1000, member_steps=200, batch=32, filters=16, strategy="scratch"
     ),

@@ -12,7 +12,7 @@ from elit_helpers import _nets
 from elit_helpers._nets import POOL
 
 # A U-Net sees about 50 px to each side; with tiles that start at multiples of 8 the seams are exact.
-_TILE, _MARGIN = 544, 56
+_TILE, _MARGIN = 272, 56
 _TINY = 1e-12
 
 
