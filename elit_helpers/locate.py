@@ -74,7 +74,7 @@ def find_atoms(
     frames: Any,
     *,
     pixel_size: float,
-    batch: int = 4,
+    batch: int = 2,
     progress: bool = False,
     **options: float,
 ) -> pd.DataFrame:
