@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import io
 import tempfile
 import warnings
@@ -51,6 +52,7 @@ def contained() -> Iterator[Path]:
     """
     torch = require("torch", _REASON)
     _keep_large_blocks_apart()
+    gc.collect()  # figures of a notebook are rings of references, and wait for this
     _return_freed_memory()  # what the caller has just let go makes room for what comes
     cudnn, numpy_state, torch_state = torch.backends.cudnn, np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
