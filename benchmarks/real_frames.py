@@ -88,23 +88,13 @@ def totals(table: pd.DataFrame) -> dict[str, float]:
 
 
 # --------------------------------------------------------------------------- molybdenum disulphide
-def mos2() -> pd.DataFrame | None:
-    """Return how well the columns that the MoS2 ensemble finds sit on a lattice; None if there is none."""
-    try:
-        from elit_helpers._lattice_score import sublattice_fit
-    except ImportError:
-        print("MoS2 is left out: this version has no `sublattice_fit`.")
-        return None
-    try:
-        ensemble = eh.default_ensemble("MoS2")
-    except ValueError as reason:
-        print(f"MoS2 is left out: {reason}")
-        return None
+def mos2() -> pd.DataFrame:
+    """Return how well the columns that the MoS2 ensemble finds sit on a lattice."""
     frame = eh.load_image(_frames.REAL / MOS2, pixel_size=MOS2_NOMINAL).frames[0]
     size = eh.calibrate(frame, nominal=MOS2_NOMINAL, lattice="MoS2").pixel_size
-    found, rows = _frames.by_ensemble(ensemble)(frame, size), {}
+    found, rows = _frames.by_ensemble(eh.default_ensemble("MoS2"))(frame, size), {}
     for name, options in {"affine lattice": {}, "lattice that bends over 20 Å": {"bend_A": 20.0}}.items():
-        said = sublattice_fit(found, pixel_size=size, shape=frame.shape, **options)
+        said = eh.sublattice_fit(found, pixel_size=size, shape=frame.shape, **options)
         rows[name] = {key: said[key] for key in LATTICE_FIGURES}
     return pd.DataFrame(rows).T.round(4)
 

@@ -18,14 +18,6 @@ import _runs
 import pandas as pd
 
 import elit_helpers as eh
-from elit_helpers._temperature import fit_temperature
-from elit_helpers.analysis import (
-    calibration_error,
-    members_table,
-    reliability,
-    true_labels,
-    uncertainty_auroc,
-)
 
 MEASURES = ("probability", "position_std_A", "member_share", "combined")
 DOUBT = (0.05, 0.95)  # probabilities between which calibration is judged
@@ -42,20 +34,20 @@ def ensembles(quick: bool) -> dict[str, eh.Ensemble]:
 def candidates(prediction: eh.Prediction, truth: pd.DataFrame, pixel_size: float) -> pd.DataFrame:
     """Return how well each measure tells wrong candidates from right ones, with a 95 % interval."""
     found = eh.locate_atoms(prediction)
-    rows = {by: uncertainty_auroc(found, truth, pixel_size=pixel_size, by=by) for by in MEASURES}
+    rows = {by: eh.uncertainty_auroc(found, truth, pixel_size=pixel_size, by=by) for by in MEASURES}
     return pd.DataFrame(rows).T.rename_axis("measure")
 
 
 def calibration(prediction: eh.Prediction, truth: pd.DataFrame) -> dict[str, float]:
     """Return the calibration error of each channel over the pixels in doubt, and their number."""
-    labels, scores = true_labels(prediction, truth), {}
+    labels, scores = eh.true_labels(prediction, truth), {}
     channels = dict(enumerate(prediction.classes)) if len(prediction.classes) > 1 else {}
     chances = {name: (prediction.mean[..., k], labels == k) for k, name in channels.items()}
     chances["any atom"] = (1 - prediction.mean[..., -1], labels < len(prediction.classes))
     for name, (chance, true) in chances.items():
         known = (labels >= 0) & (chance > DOUBT[0]) & (chance < DOUBT[1])
-        table = reliability(chance[known], true[known], bins=10, lowest=DOUBT[0], highest=DOUBT[1])
-        scores |= {f"{name}: error": calibration_error(table), f"{name}: pixels": int(known.sum())}
+        table = eh.reliability(chance[known], true[known], bins=10, lowest=DOUBT[0], highest=DOUBT[1])
+        scores |= {f"{name}: error": eh.calibration_error(table), f"{name}: pixels": int(known.sum())}
     return scores
 
 
@@ -66,7 +58,7 @@ def temperatures(ensemble: eh.Ensemble, quick: bool) -> dict[str, eh.Ensemble]:
     found = {"none": dataclasses.replace(ensemble, temperature=1.0)}
     if ensemble.temperature != 1.0:
         found[f"{OWN} {ensemble.temperature:.2f}"] = ensemble
-    fitted = fit_temperature(ensemble, *pairs)
+    fitted = eh.fit_temperature(ensemble, *pairs)
     return found | {f"{FITTED} {fitted.temperature:.2f}": fitted}
 
 
@@ -77,7 +69,7 @@ def judge(ensemble: eh.Ensemble, quick: bool) -> tuple[pd.DataFrame, pd.DataFram
     truth, errors = truth[truth["frame"] < len(frames)], {}
     prediction = eh.predict(ensemble, frames, pixel_size=size)
     measures = candidates(prediction, truth, size)
-    members = members_table(prediction, truth, repeats=1 if quick else 3)
+    members = eh.members_table(prediction, truth, repeats=1 if quick else 3)
     for name, tempered in temperatures(ensemble, quick).items():
         maps = eh.predict(tempered, frames, pixel_size=size, members=False)
         errors[name] = calibration(maps, truth)

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers._common import ElitError, PathLike, atomic_write, check_choice, check_frames, logger
+from elit_helpers._common import ElitError, PathLike, atomic_write, check_frames, logger
 from elit_helpers._inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
+from elit_helpers._settings import settings_of
 from elit_helpers._store import weights_sha256
 from elit_helpers.data import Micrograph
 from elit_helpers.elit import ElitResult, run_elit
-from elit_helpers.ensemble import PRESETS, Ensemble, TrainSettings, save_ensemble
+from elit_helpers.ensemble import Ensemble, TrainSettings, save_ensemble
 from elit_helpers.images import NET_PIXEL, RECIPES
 from elit_helpers.samples import material_of
 
@@ -148,9 +149,7 @@ def _origin(
     start: PathLike | Ensemble | None, material: str, settings: str | TrainSettings, members: int
 ) -> tuple[Ensemble | str, TrainSettings]:
     """Return what line 1 starts from, an ensemble or a recipe's name, and the settings that fit to it."""
-    if isinstance(settings, str):
-        settings = PRESETS[check_choice("settings", settings, tuple(PRESETS))]
-    settings = dataclasses.replace(settings, members=members)
+    settings = dataclasses.replace(settings_of(settings), members=members)
     if isinstance(start, str) and start in RECIPES:
         # The recipes of graphene are for whatever sheet; those of another sheet are for that one only.
         if material_of(RECIPES[start].material).name not in ("graphene", material):

@@ -21,7 +21,6 @@ from elit_helpers._lines import LISTED_FROM
 from elit_helpers._materials import Material
 from elit_helpers._stages import Checkpoint, Stage
 from elit_helpers.ensemble import (
-    PRESETS,
     UNSURE,
     Ensemble,
     Prediction,
@@ -41,13 +40,6 @@ _SIMULATED, _CUT = 1000, 800  # pairs of line 1; pairs cut out of the experiment
 _MIXED = 200  # simulated pairs beside those of a round: one in five keeps what simulation taught
 Pairs = tuple[np.ndarray, np.ndarray]
 Source = Callable[[int | None, np.random.Generator], Pairs]
-
-
-def check_settings(settings: TrainSettings | str) -> TrainSettings:
-    """Return settings by their name, or as they are."""
-    if isinstance(settings, TrainSettings):
-        return settings
-    return PRESETS[check_choice("settings", settings, tuple(PRESETS))]
 
 
 def pairs_of(data: Pairs | str, material: str | Material, classes: Sequence[str] | None) -> Source:

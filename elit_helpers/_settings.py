@@ -81,6 +81,13 @@ path, and with it "paper" as a whole, was never run here; what was measured is a
 """
 
 
+def settings_of(settings: TrainSettings | str) -> TrainSettings:
+    """Return settings by the name of a preset, or as they are."""
+    if isinstance(settings, TrainSettings):
+        return settings
+    return PRESETS[_common.check_choice("settings", settings, tuple(PRESETS))]
+
+
 @dataclass
 class Ensemble:
     """Networks of one kind that were trained on different samples.

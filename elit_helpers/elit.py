@@ -19,7 +19,8 @@ from elit_helpers._honeycomb import Honeycomb
 from elit_helpers._lines import assign_elements, multi_class_data, select_artifact_free, training_data_from
 from elit_helpers._materials import Material
 from elit_helpers._patches import check_room
-from elit_helpers._rounds import Pairs, Rounds, check_settings, one_class, pairs_of
+from elit_helpers._rounds import Pairs, Rounds, one_class, pairs_of
+from elit_helpers._settings import settings_of
 from elit_helpers._stages import Checkpoint, describe
 from elit_helpers.ensemble import Ensemble, TrainSettings
 
@@ -137,7 +138,7 @@ def run_elit(
         If a file of the checkpoint was changed or cut off.
     """
     frames, pixel_size = check_frames(frames, "frames"), check_pixel_size(pixel_size)
-    sheet, settings = Honeycomb.of(material), check_settings(settings)
+    sheet, settings = Honeycomb.of(material), settings_of(settings)
     check_room(frames.shape[1:], pixel_size)
     if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
         raise ValueError(f"`rounds` is {rounds!r}; it must be a whole number, 0 or more.")

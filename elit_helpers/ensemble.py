@@ -21,7 +21,7 @@ from elit_helpers import _common, _nets, _store, _training_jobs, workspace
 from elit_helpers._common import PathLike, RandomState
 from elit_helpers._nets import UNSURE, Weights
 from elit_helpers._predict import Prediction, predict, predict_stream
-from elit_helpers._settings import PRESETS, Ensemble, TrainSettings, with_elements
+from elit_helpers._settings import PRESETS, Ensemble, TrainSettings, settings_of, with_elements
 from elit_helpers._store import CorruptEnsemble
 from elit_helpers.images import NET_PIXEL
 
@@ -100,7 +100,7 @@ def train_ensemble(
     CorruptEnsemble
         If a file in `checkpoint` was changed or cut off; it is named.
     """
-    settings = _settings(settings)
+    settings = settings_of(settings)
     classes = tuple(classes)
     images, labels = _check_pairs(images, labels, classes)
     _check_start(start, settings)
@@ -188,12 +188,6 @@ def _total_steps(settings: TrainSettings, start: Ensemble | None) -> int:
     if settings.strategy == "scratch":
         return settings.members * settings.steps
     return settings.steps + settings.members * settings.member_steps
-
-
-def _settings(settings: TrainSettings | str) -> TrainSettings:
-    if isinstance(settings, TrainSettings):
-        return settings
-    return PRESETS[_common.check_choice("settings", settings, tuple(PRESETS))]
 
 
 def _check_start(start: Ensemble | None, settings: TrainSettings) -> None:
