@@ -26,6 +26,10 @@ CUTOFFS: dict[tuple[str, str], float] = {
 }  # fmt: skip
 """Longest bond of two elements [Å]. A length or a ring means nothing without its cut-off."""
 
+COOLED: dict[tuple[str, str], float] = CUTOFFS | {("C", "C"): 1.85}
+"""The same for structures at rest: the bonds that close a 5-8-5 are 1.80 Å long in LCBOP, and no others of
+the relaxed defects lie between that and the second neighbours at 2.2 Å."""
+
 
 @dataclass(frozen=True)
 class Edges:
@@ -72,7 +76,7 @@ def _complete(cutoffs: Cutoffs | None, elements: list[str]) -> dict[tuple[str, s
     known = {frozenset(pair): float(length) for pair, length in (cutoffs or CUTOFFS).items()}
     pairs = [(a, b) for n, a in enumerate(elements) for b in elements[n:]]
     missing = [pair for pair in pairs if frozenset(pair) not in known]
-    if missing and cutoffs:
+    if missing and cutoffs and cutoffs is not COOLED:
         names = ", ".join("–".join(pair) for pair in missing)
         raise ValueError(f"`cutoffs` has no length [Å] for {names}; pass a dict that has {missing[0]!r} too.")
     for pair in missing:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse.csgraph import connected_components
 
+from elit_helpers._census import defects, ring_census, rings
 from elit_helpers._common import RandomState, check_choice, resolve_rng
+from elit_helpers._fate import defect_bonds, fate, published_bonds, ring_bonds
 from elit_helpers._matching import align, match_positions
 from elit_helpers._reliability import calibration_error, reliability, true_labels
 from elit_helpers._rings import Cutoffs, Edges, find_edges, prune, walk_faces
@@ -29,9 +30,9 @@ from elit_helpers._uncertainty import (
 
 __all__ = [
     "angles", "atom_uncertainty", "bond_spread", "bonds", "calibration_error", "compare_structures",
-    "coordination", "defects", "edge_atoms", "label_candidates", "members_table", "missed_atoms",
-    "nearest_neighbour_share", "reliability", "ring_census", "rings", "score_atoms", "true_labels",
-    "uncertainty_auroc",
+    "coordination", "defect_bonds", "defects", "edge_atoms", "fate", "label_candidates", "members_table",
+    "missed_atoms", "nearest_neighbour_share", "published_bonds", "reliability", "ring_bonds", "ring_census",
+    "rings", "score_atoms", "true_labels", "uncertainty_auroc",
 ]  # fmt: skip
 
 
@@ -118,101 +119,6 @@ def edge_atoms(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
         if face.area < 0 or not face.closed:
             outer[face.atoms] = True
     return outer
-
-
-def rings(atoms: Any, *, cutoffs: Cutoffs | None = None, max_size: int | None = None) -> pd.DataFrame:
-    """List the rings of a sheet, seen along z.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        A sheet or a flake; bonds must not cross when seen from above.
-    cutoffs : dict, optional
-        As in `bonds`. One bond more or less over the cut-off turns two rings into one.
-    max_size : int, optional
-        Leave out larger rings; a hole is a large ring.
-
-    Returns
-    -------
-    DataFrame
-        One row a ring: ``size``, ``atoms`` (tuple of indices, counter-clockwise), ``mean_bond_A``,
-        ``x_A, y_A`` of its centre and ``area_A2``.
-    """
-    edges, rows = prune(find_edges(atoms, cutoffs), len(atoms)), []
-    for face in walk_faces(edges):
-        size = len(face.atoms)
-        if face.closed and face.area > 0 and (max_size is None or size <= max_size):
-            corner = atoms.positions[face.atoms[0]] + np.cumsum(face.vectors, axis=0)
-            rows.append(
-                (
-                    size,
-                    tuple(face.atoms.tolist()),
-                    np.linalg.norm(face.vectors, axis=1).mean(),
-                    *corner.mean(axis=0)[:2],
-                    face.area,
-                )
-            )
-    table = pd.DataFrame(rows, columns=["size", "atoms", "mean_bond_A", "x_A", "y_A", "area_A2"])
-    return table.sort_values(["size", "y_A", "x_A"], ignore_index=True)
-
-
-def ring_census(atoms: Any, *, cutoffs: Cutoffs | None = None, max_size: int = 12) -> pd.DataFrame:
-    """Count rings by size, with the mean bond of each size and its spread.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``size``: ``count``, ``mean_bond_A`` and ``std_bond_A`` over the rings of that size.
-    """
-    table = rings(atoms, cutoffs=cutoffs, max_size=max_size)
-    means = table.groupby("size")["mean_bond_A"]
-    return pd.DataFrame({"count": means.size(), "mean_bond_A": means.mean(), "std_bond_A": means.std(ddof=0)})
-
-
-def defects(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
-    """Name what is not perfect graphene: groups of touching non-hexagons, and foreign atoms.
-
-    Returns
-    -------
-    DataFrame
-        One row a defect: ``kind`` ("Stone–Wales 5-7-7-5", "hole", "Si with 3 C", …), ``rings`` (sizes),
-        ``atoms`` (tuple of indices), ``x_A, y_A``. The outer edge of a flake is not a defect.
-    """
-    table, columns = rings(atoms, cutoffs=cutoffs), ["kind", "rings", "atoms", "x_A", "y_A"]
-    odd = table[table["size"] != 6].reset_index(drop=True)
-    # Rings that share a bond belong together; one atom in common is only a touch.
-    shared = np.array([[len(set(p) & set(q)) > 1 for q in odd["atoms"]] for p in odd["atoms"]])
-    _, group = connected_components(shared.reshape(len(odd), len(odd)), directed=False)
-    rows = []
-    for _, members in odd.groupby(group):
-        sizes = tuple(sorted(members["size"]))
-        inside = tuple(sorted(set(itertools.chain(*members["atoms"]))))
-        rows.append((_defect_name(sizes), sizes, inside, members["x_A"].mean(), members["y_A"].mean()))
-    return pd.DataFrame(rows + _foreign_atoms(atoms, cutoffs), columns=columns)
-
-
-_DEFECT_NAMES = {
-    (5, 7): "dislocation 5-7", (5, 5, 7, 7): "Stone–Wales 5-7-7-5", (5, 5, 8): "divacancy 5-8-5",
-    (5, 5, 5, 7, 7, 7): "divacancy 555-777",
-    (5, 9): "vacancy 5-9", (12,): "vacancy, not closed", (14,): "divacancy, not closed",
-    (5, 5, 5, 5, 7, 7, 7, 7): "divacancy 5555-6-7777",
-}  # fmt: skip
-
-
-def _defect_name(sizes: tuple[int, ...]) -> str:
-    if sizes in _DEFECT_NAMES:
-        return _DEFECT_NAMES[sizes]
-    return "hole" if max(sizes) > 9 else "rings " + "-".join(map(str, sizes))
-
-
-def _foreign_atoms(atoms: Any, cutoffs: Cutoffs | None) -> list[tuple]:
-    symbols = np.array(atoms.get_chemical_symbols(), object)
-    edges, rows = find_edges(atoms, cutoffs), []
-    for index in np.flatnonzero((symbols != "C") & (symbols != "H")):
-        partners, counts = np.unique(symbols[edges.j[edges.i == index]].astype(str), return_counts=True)
-        bonded = " and ".join(f"{n} {p}" for p, n in zip(partners, counts, strict=True)) or "no bond"
-        rows.append((f"{symbols[index]} with {bonded}", (), (int(index),), *atoms.positions[index, :2]))
-    return rows
 
 
 # ---------------------------------------------------------------- differences, error bars
