@@ -16,7 +16,7 @@ import pandas as pd
 from elit_helpers._census import defects, ring_census, rings
 from elit_helpers._common import RandomState, check_choice, resolve_rng
 from elit_helpers._fate import defect_bonds, fate, published_bonds, ring_bonds
-from elit_helpers._matching import align, match_positions
+from elit_helpers._matching import align, fit_similarity, match_positions
 from elit_helpers._reliability import calibration_error, reliability, true_labels
 from elit_helpers._rings import Cutoffs, Edges, find_edges, prune, walk_faces
 from elit_helpers._scores import GRAPHENE_BOND_A, nearest_neighbour_share, rms, score_atoms
@@ -30,9 +30,9 @@ from elit_helpers._uncertainty import (
 
 __all__ = [
     "angles", "atom_uncertainty", "bond_spread", "bonds", "calibration_error", "compare_structures",
-    "coordination", "defect_bonds", "defects", "edge_atoms", "fate", "label_candidates", "members_table",
-    "missed_atoms", "nearest_neighbour_share", "published_bonds", "reliability", "ring_bonds", "ring_census",
-    "rings", "score_atoms", "true_labels", "uncertainty_auroc",
+    "coordination", "defect_bonds", "defects", "edge_atoms", "fate", "label_candidates", "mean_structure",
+    "members_table", "missed_atoms", "nearest_neighbour_share", "published_bonds", "reliability",
+    "ring_bonds", "ring_census", "rings", "score_atoms", "true_labels", "uncertainty_auroc",
 ]  # fmt: skip
 
 
@@ -146,9 +146,11 @@ def compare_structures(
     -------
     dict
         ``matched, only_a, only_b, element_changes``; ``drift_A`` (2,), ``rotation_deg``, ``scale`` (what
-        took `a` to `b`); ``rmse_A, max_A, mean_dx_A, mean_dy_A`` (mean absolute); ``percent_x, percent_y``
-        (of the mean coordinate, measured from the corner of `b`); ``percent_of_bond_x, …_y`` (of 1.42 Å);
-        ``pairs`` (DataFrame ``a, b, dx_A, dy_A, distance_A``).
+        took `a` to `b`); ``rmse_A, max_A``, the mean absolute ``mean_dx_A, mean_dy_A`` and the largest
+        ``max_dx_A, max_dy_A``; the mean ones as ``percent_x, percent_y`` (of the mean coordinate, measured
+        from the corner of `b`) and ``percent_of_bond_x, …_y`` (of 1.42 Å), the largest ones likewise as
+        ``max_percent_x, …_y`` and ``max_percent_of_bond_x, …_y``; ``pairs`` (DataFrame ``a, b, dx_A, dy_A,
+        distance_A``).
 
     Raises
     ------
@@ -165,21 +167,79 @@ def compare_structures(
     if len(i) < 3:
         raise ValueError(f"Only {len(i)} atoms of `a` have a partner in `b`; are they the same region?")
     delta = moved[i] - there[j]
-    mean = np.abs(delta).mean(axis=0)
-    corner = there[j] - there[j].min(axis=0)
-    percent, of_bond = 100 * mean / corner.mean(axis=0), 100 * mean / GRAPHENE_BOND_A
     distance = np.linalg.norm(delta, axis=1)
     symbols_a, symbols_b = (np.array(s.get_chemical_symbols())[k] for s, k in ((a, i), (b, j)))
     return {
         "matched": len(i), "only_a": len(a) - len(i), "only_b": len(b) - len(j),
         "element_changes": int((symbols_a != symbols_b).sum()), **fit,
         "rmse_A": rms(distance), "max_A": float(distance.max()),
-        "mean_dx_A": float(mean[0]), "mean_dy_A": float(mean[1]),
-        "percent_x": float(percent[0]), "percent_y": float(percent[1]),
-        "percent_of_bond_x": float(of_bond[0]), "percent_of_bond_y": float(of_bond[1]),
+        **_deviations(delta, there[j] - there[j].min(axis=0)),
         "pairs": pd.DataFrame({"a": i, "b": j, "dx_A": delta[:, 0], "dy_A": delta[:, 1],
                                "distance_A": distance}),
     }  # fmt: skip
+
+
+def _deviations(delta: np.ndarray, coordinate: np.ndarray) -> dict[str, float]:
+    """Mean and largest deviation along x and y [Å], and in per cent of the mean coordinate and of a bond."""
+    found = {}
+    for axis, name in enumerate("xy"):
+        size, whole = np.abs(delta[:, axis]), coordinate[:, axis].mean()
+        for prefix, value in (("", size.mean()), ("max_", size.max())):
+            found[f"{prefix or 'mean_'}d{name}_A"] = float(value)
+            found[f"{prefix}percent_{name}"] = float(100 * value / whole) if whole else float("nan")
+            found[f"{prefix}percent_of_bond_{name}"] = float(100 * value / GRAPHENE_BOND_A)
+    return found
+
+
+def mean_structure(frames: Sequence[Any], *, skip: int = 0) -> Any:
+    """Average a trajectory to what a microscope sees: every atom where it is in the mean.
+
+    Drift is taken out of each frame, and for a flake the rotation in the plane; of atoms that an
+    `ase.constraints.FixAtoms` holds nothing is taken out, for they say where the frame is.
+
+    Parameters
+    ----------
+    frames : sequence of ase.Atoms
+        The same atoms in the same order, positions going on through periodic walls, as `run_md` gives them.
+    skip : int
+        Frames to leave out at the start, while the heat spreads.
+
+    Returns
+    -------
+    ase.Atoms
+        The first frame used, with mean positions and the array ``thermal_rms_A``: the root mean square
+        distance of an atom from its mean place in the plane [Å], as ``position_std_A`` is one.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two frames are left, or they hold different atoms.
+    """
+    used = list(frames)[skip:]
+    if len(used) < 2:
+        raise ValueError(
+            f"`frames` has {len(used)} left after `skip`={skip}; a mean needs two. Run for longer, or "
+            "store frames more often."
+        )
+    first = used[0]
+    if any(frame.get_chemical_symbols() != first.get_chemical_symbols() for frame in used):
+        raise ValueError("`frames` must hold the same atoms in the same order; these do not.")
+    places = np.array([frame.positions for frame in used])
+    if not first.constraints:
+        for _ in range(2):  # the second time onto the mean itself
+            target = places.mean(axis=0)
+            for place in places:
+                _, turn, shift = fit_similarity(
+                    place[:, :2], target[:, :2], rotation=not first.pbc.any(), scale=False
+                )
+                place[:, :2] = place[:, :2] @ turn + shift
+                place[:, 2] -= (place[:, 2] - target[:, 2]).mean()
+    mean = first.copy()
+    mean.positions = places.mean(axis=0)
+    mean.arrays.pop("momenta", None)
+    away = (places - mean.positions)[:, :, :2]
+    mean.arrays["thermal_rms_A"] = np.sqrt((away**2).sum(axis=2).mean(axis=0))
+    return mean
 
 
 def bond_spread(
