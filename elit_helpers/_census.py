@@ -124,8 +124,10 @@ def _name(sizes: tuple[int, ...], missing: int | None) -> str:
     written = "-".join(map(str, sizes))
     if missing in (1, 2):
         return f"{'di' if missing == 2 else ''}vacancy {written}"
-    if max(sizes) > 9 and missing != 0:  # a ring that is large for lack of a bond, not of an atom, is no hole
-        return "hole" if missing is None else f"hole of {missing} atoms"
+    if missing is not None and missing > 2:
+        return f"hole of {missing} atoms" + (f", closed to {written}" if max(sizes) <= 9 else "")
+    if max(sizes) > 9 and missing is None:  # large for lack of a bond, not of an atom, it is no hole
+        return "hole"
     return f"rings {written}"
 
 

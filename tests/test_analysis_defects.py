@@ -113,6 +113,13 @@ def test_the_cutoff_decides_between_an_open_and_a_closed_divacancy():
     assert names(relaxed, WIDE) == {"divacancy 5-8-5": 1}
 
 
+@pytest.mark.slow
+def test_a_hole_may_close_itself_when_hot():
+    start = MADE["hole of 4 atoms"](eh.graphene_sheet((8, 5)), (10, 10))
+    sweep = eh.temperature_sweep(start, temperatures_K=(4000,), replicas=3, workers=1, rng=1)
+    assert sweep.table["fate"].str.contains("hole of 4 atoms, closed to 5-5-5-9").any()
+
+
 def test_a_bond_too_long_makes_no_hole():
     atoms = sheet()
     i, j = (int(k) for k in eh.bonds(atoms).iloc[100][["i", "j"]])
