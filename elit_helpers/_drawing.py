@@ -1,4 +1,4 @@
-"""What every drawing begins and ends with: an axis, no ticks on a picture, a scale bar."""
+"""What every drawing begins and ends with: colours, an axis, no ticks on a picture, a scale bar."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import numpy as np
 
 from elit_helpers._common import check_pixel_size
 
+# Wong's palette: told apart by the colour-blind, too; elements differ in marker as well.
+COLORS = {"C": "#0072b2", "Si": "#e69f00", "H": "#bbbbbb", "N": "#cc79a7", "Mo": "#009e73", "S": "#f0e442"}
+MARKERS = {"C": "o", "Si": "D", "H": ".", "N": "s", "Mo": "s", "S": "^"}
+OTHER = "#999999"
+RING_COLORS = {5: "#56b4e9", 6: "#f2f2f2", 7: "#e69f00", 8: "#cc79a7"}
+CURSOR = "#d55e00"
+
 
 def current_axis(ax: Any) -> Any:
     """Return `ax`, or the current axis where none is given."""
@@ -17,6 +24,14 @@ def current_axis(ax: Any) -> Any:
     import matplotlib.pyplot as plt
 
     return plt.gca()
+
+
+def row(n: int = 1, *, width: float = 4.0, height: float | None = None) -> np.ndarray:
+    """Return `n` axes side by side, each `width` by `height` inches (square by default)."""
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(1, n, figsize=(n * width, height or width), squeeze=False, layout="constrained")
+    return axes[0]
 
 
 def finish_picture(ax: Any, shape: Sequence[int], pixel_size: float | None, title: str) -> Any:

@@ -14,14 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from elit_helpers._animation import animate  # noqa: F401  (drawn from here, as are the next ones)
 from elit_helpers._common import check_pixel_size
-from elit_helpers._drawing import current_axis, finish_picture, scale_bar  # noqa: F401
+from elit_helpers._drawing import (  # noqa: F401
+    COLORS,
+    MARKERS,
+    OTHER,
+    RING_COLORS,
+    current_axis,
+    finish_picture,
+    row,
+    scale_bar,
+)
+from elit_helpers._plots_runs import census, sweep  # noqa: F401
 from elit_helpers._plots_uncertainty import doubt, over_members, reliability  # noqa: F401  (drawn from here)
-
-COLORS = {"C": "#0072b2", "Si": "#e69f00", "H": "#bbbbbb", "N": "#cc79a7", "Mo": "#009e73", "S": "#f0e442"}
-MARKERS = {"C": "o", "Si": "D", "H": ".", "N": "s", "Mo": "s", "S": "^"}
-OTHER = "#999999"
-RING_COLORS = {5: "#56b4e9", 6: "#f2f2f2", 7: "#e69f00", 8: "#cc79a7"}
 
 
 class Described:
@@ -61,14 +67,6 @@ def to_png(figure: Any, *, dpi: int = 100) -> bytes:
     figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
     plt.close(figure)
     return buffer.getvalue()
-
-
-def row(n: int = 1, *, width: float = 4.0, height: float | None = None) -> np.ndarray:
-    """Return `n` axes side by side, each `width` by `height` inches (square by default)."""
-    import matplotlib.pyplot as plt
-
-    _, axes = plt.subplots(1, n, figsize=(n * width, height or width), squeeze=False, layout="constrained")
-    return axes[0]
 
 
 # --------------------------------------------------------------------------- pictures

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from elit_helpers import plots
-from elit_helpers._common import EngineMissing, check_choice, check_frames, logger, require
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
-
-
-class Shown:
-    """A widget that carries a PNG: front ends with a kernel show the first, static pages the second.
-
-    Without a widget (None) it is the picture everywhere.
-    """
-
-    def __init__(self, widget: Any, png: bytes, alt: str):
-        self.widget, self.png, self.alt = widget, png, alt
-
-    def _repr_mimebundle_(self, **_) -> dict:
-        encoded = base64.b64encode(self.png).decode()
-        picture = {
-            "text/html": f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{encoded}">',
-            "text/plain": self.alt,
-        }
-        if self.widget is None:
-            return picture
-        bundle = self.widget._repr_mimebundle_() if hasattr(self.widget, "_repr_mimebundle_") else None
-        if bundle is None:  # ipywidgets 7, as on Colab, knows only how to display itself
-            bundle = {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}}
-        return {WIDGET: bundle[WIDGET], **picture}
+from elit_helpers._beside_image import beside_image  # noqa: F401  (shown from here, as are the next ones)
+from elit_helpers._common import check_choice, check_frames, require
+from elit_helpers._live import LiveLosses, LiveRun  # noqa: F401
+from elit_helpers._pick_regions import RegionChoice, choose_regions, pick_regions  # noqa: F401
+from elit_helpers._player import player  # noqa: F401
+from elit_helpers._shown import WIDGET, Shown, in_space  # noqa: F401
 
 
 def explore(draw: Callable[..., Any], *, alt: str, **controls: Any) -> Shown:
@@ -108,23 +85,8 @@ def view(
         Width and height [px].
     """
     many = isinstance(structures, (list, tuple))
-    first = structures[0] if many else structures
-    try:
-        nglview = require("nglview", "The view in three dimensions")
-    except EngineMissing as error:  # Colab: nglview would replace the ipywidgets that Colab is built around
-        logger.info("%s", error)
-        return Shown(None, _structure_png(first, colors), alt)
-    widget = nglview.show_asetraj(list(structures)) if many else nglview.show_ase(first)
-    widget.layout.width, widget.layout.height = f"{size[0]}px", f"{size[1]}px"
-    widget.clear_representations()
-    if colors is None:
-        widget.add_representation("ball+stick", aspect_ratio=2.0)
-    else:
-        scheme = nglview.color._ColorScheme([[c, f"@{i}"] for i, c in enumerate(colors)], "by_atom")
-        widget.add_representation("ball+stick", aspect_ratio=2.0, color=scheme)
-    widget.camera = "orthographic"
-    widget.center()
-    return Shown(widget, _structure_png(first, colors), alt)
+    widget = in_space(structures, colors=colors, size=size)
+    return Shown(widget, _structure_png(structures[0] if many else structures, colors), alt)
 
 
 def _structure_png(atoms: Any, colors: Sequence[str] | None) -> bytes:
@@ -252,61 +214,3 @@ def _members_png(
         text = f"member {number}: {'kept' if good else 'left out'}"
         _map(atom, ax=ax, title="\n".join([text, *word.split(", ")]))
     return plots.to_png(axes[0].figure, dpi=80)
-
-
-class LiveLosses:
-    """Loss curves that are drawn anew while an ensemble trains.
-
-    Show it, then hand it to the training: ``live = LiveLosses("…"); display(live.show())`` and
-    ``train_ensemble(..., on_progress=live)``. A page without a kernel shows the curves as they were last.
-
-    Parameters
-    ----------
-    alt
-        What is to be seen, for those who cannot see it.
-    """
-
-    def __init__(self, alt: str):
-        self.alt = alt
-        self.history = pd.DataFrame(columns=["member", "step", "loss"])
-        self.displays: list[Any] = []
-
-    def __call__(self, history: pd.DataFrame) -> None:
-        """Take the history so far (``member, step, loss``; ``stage``, too, in Algorithm 1) and draw it."""
-        self.history = history
-        if self.displays:
-            bundle = Shown(None, self.png(), self.alt)._repr_mimebundle_()
-            for display in self.displays:
-                display.update(bundle, raw=True)
-
-    def png(self) -> bytes:
-        """The curves as they are now."""
-        # Without pyplot and its layouts: this runs twice a second beside the training, and must cost little.
-        figure = require("matplotlib.figure", "Drawing the losses").Figure(figsize=(5.5, 3.0), dpi=80)
-        ax = figure.add_axes((0.11, 0.17, 0.86, 0.73))
-        if len(self.history):
-            every = max(1, len(self.history) // 1000)
-            some = self.history.groupby("member").cumcount() % every == 0
-            stage = self.history["stage"].iloc[-1] if "stage" in self.history else ""
-            plots.losses(self.history[some], ax=ax, smooth=max(1, 10 // every), title=stage)
-        else:
-            ax.set(xlabel="step (one mini-batch)", ylabel="loss", title="before the first step")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        return buffer.getvalue()
-
-    def show(self) -> Shown:
-        """What to display: a picture that follows the training."""
-        return _Followed(self)
-
-
-class _Followed(Shown):
-    """A picture that tells its source where it is shown, so that it can be replaced there."""
-
-    def __init__(self, live: LiveLosses):
-        super().__init__(None, live.png(), live.alt)
-        self._live = live
-
-    def _ipython_display_(self) -> None:
-        display = require("IPython.display", "Showing a picture that changes").display
-        self._live.displays.append(display(self._repr_mimebundle_(), raw=True, display_id=True))

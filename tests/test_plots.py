@@ -187,3 +187,32 @@ def test_doubt_is_drawn_whole_and_in_its_two_parts_in_nat():
     assert means[2] > 0.05
     assert axes[0].figure.axes[-1].get_ylabel() == "doubt [nat]"
     assert plots.describe(axes, "three maps").png.startswith(b"\x89PNG")
+
+
+# --------------------------------------------------------------------------- runs
+def test_rings_are_counted_over_time_with_hexagons_on_a_scale_of_their_own():
+    counts = pd.DataFrame({"step": [0, 50], "time_fs": [0.0, 50.0], 5: [2, 1], 6: [86, 80], 7: [2, 0]})
+    ax = plots.census(counts, ax=plots.row()[0])
+    assert texts(ax) == ["5-rings", "7-rings"]
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[2, 1], [2, 0]]
+    hexagons = ax.figure.axes[1]
+    assert hexagons.lines[0].get_ydata().tolist() == [86, 80]
+    with pytest.raises(ValueError, match=r"no column named by a ring size, such as 5; it has \['time_fs'\]"):
+        plots.census(counts[["time_fs"]])
+
+
+def test_a_sweep_shows_every_run_by_its_fate_and_by_its_rings():
+    table = pd.DataFrame({
+        "temperature_K": [300.0, 300.0, 4000.0, 4000.0],
+        "fate": ["unchanged", "unchanged", "grown: A → B", "healed"],
+        "mean_bond_5_A": [1.44, 1.45, 1.5, np.nan], "mean_bond_7_A": [1.44, 1.44, 1.49, np.nan],
+    })  # fmt: skip
+    fates, means = plots.sweep(table)
+    assert texts(fates) == ["unchanged", "healed", "grown"]
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in fates.containers}
+    assert heights == {"unchanged": [2, 0], "healed": [0, 1], "grown": [0, 1]}
+    assert len({(bar[0].get_facecolor(), bar[0].get_hatch()) for bar in fates.containers}) == 3
+    five, seven = means.collections
+    assert len(five.get_offsets()) == len(seven.get_offsets()) == 3
+    assert means.lines[0].get_ydata() == pytest.approx([1.445, 1.5])
+    assert means.get_ylabel() == "mean bond [Å]"
