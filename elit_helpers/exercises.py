@@ -326,3 +326,38 @@ def _noise_lengthens_bonds(answer: Any) -> tuple[bool, str]:
     if near(answer, 0.1 * 2**0.5, 0.003) or near(answer, 0.1, 1e-6):
         return False, "That is how much single bonds scatter. The question is about their mean."
     return False, "Put s = 0.1 Å at both ends into the second formula: (s² + s²) / 2d."
+
+
+@exercise("06.3")
+def _euler_of_a_vacancy(answer: Any) -> tuple[bool, str]:
+    if near(answer, -6, 1e-6):
+        return True, "Yes: −6. All rings but one are hexagons, and that one has twelve atoms."
+    if near(answer, 6, 1e-6):
+        return False, "The size is right. A ring larger than six takes away: 6 − n is negative there."
+    if near(answer, 0, 1e-6):
+        return False, "That holds where every atom has three bonds. Three of these have only two."
+    if near(answer, -3, 1e-6):
+        return False, "Three ends of bonds are missing, and each bond lies in two rings: they count twice."
+    return (
+        False,
+        "Atoms − bonds + rings = 0. Count the bonds twice: by their ends, and by their sides.",
+    )
+
+
+@exercise("06.4")
+def _energy_of_twice_the_noise(answer: Any) -> tuple[bool, str]:
+    if near(answer, 0.68, 0.02):
+        return True, "Yes: 0.68 eV. Energy grows with the square; half the error costs a quarter."
+    if near(answer, 0.34, 0.01):
+        return False, "Twice the noise is not twice the energy: how does a spring's energy grow?"
+    if near(answer, 0.17 * 2**0.5, 0.01):
+        return (
+            False,
+            "Two noises would add so. Here one is doubled, and its energy goes with the square.",
+        )
+    if near(answer, 0.78, 0.03):
+        return (
+            False,
+            "That is what LCBOP says, whose bonds are harder to squeeze. What would springs say?",
+        )
+    return False, "Take 0.17 eV times the square of how many times larger the noise is."

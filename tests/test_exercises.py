@@ -52,6 +52,11 @@ def test_an_unknown_exercise_is_refused(doubled):
         ("06.1", 1.544, 1.430, "pentagon"),
         ("06.2", 0.00704, 0.0, "sideways"),
         ("06.2", 0.00704, 0.1, "single bonds"),
+        ("06.3", -6, 6, "negative there"),
+        ("06.3", -6, 0, "every atom has three bonds"),
+        ("06.3", -6, -3, "count twice"),
+        ("06.4", 0.68, 0.34, "spring's energy"),
+        ("06.4", 0.68, 0.78, "what LCBOP says"),
     ],
 )
 def test_typical_mistakes_are_answered_with_a_reason(number, right, wrong, why):
