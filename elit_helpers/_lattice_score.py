@@ -90,7 +90,7 @@ def sublattice_fit(
         rows[["row_px", "col_px"]].to_numpy(float) * pixel_size,
         rows["element"].to_numpy(object),
     )
-    index, site = _index_columns(points, float(np.hypot(*material.cell[0])))
+    index, site = index_columns(points, float(np.hypot(*material.cell[0])))
     on = site >= 0
     model = _Bent.fit(_places(index[on], site[on]), points[on], 1)
     away = np.full(points.shape, np.nan)
@@ -204,7 +204,7 @@ def _places(index: np.ndarray, site: np.ndarray) -> np.ndarray:
     return index + site[:, None] / 3
 
 
-def _index_columns(points: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:
+def index_columns(points: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:
     """Cell (M, 2) and sublattice (M,) of each column, −1 for one on no site."""
     if len(points) < _FEWEST:
         raise ValueError(f"`found` holds {len(points)} columns; a lattice needs at least {_FEWEST}.")

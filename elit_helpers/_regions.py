@@ -91,13 +91,7 @@ def patch(
     ValueError
         The region is empty, or reaches beyond the structure, or nothing holds together in it.
     """
-    cut_region(atoms, center, radius_A=radius_A)  # refuses an empty region
-    extent = np.ptp(atoms.positions[:, :2], axis=0)
-    if 2 * radius_A > extent.max():
-        raise ValueError(
-            f"`radius_A` is {radius_A:g} Å, but the structure is only {extent[0]:.1f} × {extent[1]:.1f} Å; "
-            f"give less than {extent.min() / 2:.1f} Å."
-        )
+    check_region(atoms, center, radius_A)
     flake = atoms[_patch_atoms(atoms, np.asarray(center, float)[:2], radius_A)]
     flake.arrays["added"] = np.zeros(len(flake), bool)
     hydrogens = _hydrogens(flake) if passivate else Atoms()
@@ -107,6 +101,17 @@ def patch(
             hydrogens.arrays[name] = np.zeros(len(hydrogens), values.dtype)
     flake += hydrogens
     return _centred(flake, vacuum_A, hydrogens=len(hydrogens), bare_edge_atoms=bare)
+
+
+def check_region(atoms: Atoms, center: Sequence[float], radius: float) -> None:
+    """Refuse a round region that holds no atom, or is larger than the structure."""
+    cut_region(atoms, center, radius_A=radius)
+    extent = np.ptp(atoms.positions[:, :2], axis=0)
+    if 2 * radius > extent.max():
+        raise ValueError(
+            f"`radius_A` is {radius:g} Å, but the structure is only {extent[0]:.1f} × {extent[1]:.1f} Å; "
+            f"give less than {extent.min() / 2:.1f} Å."
+        )
 
 
 def _centred(flake: Atoms, vacuum: float, **info: int) -> Atoms:

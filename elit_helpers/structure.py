@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,19 +14,25 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from elit_helpers import analysis
-from elit_helpers._common import NoAtomsFound, PathLike, check_positive, logger
+from elit_helpers._common import NoAtomsFound, check_positive, logger
+from elit_helpers._embed import embed
+from elit_helpers._proposals import accept, propose_heights, propose_missing
 from elit_helpers._regions import cut_region, patch
 from elit_helpers._rings import find_edges
+from elit_helpers._sheet_lattice import SheetLattice, sheet_lattice
+from elit_helpers._vasp import write_vasp
+from elit_helpers._writers import FILES, write_atoms, write_structure
 from elit_helpers.images import to_pixels
 from elit_helpers.samples import Material, material_of
 
 __all__ = [
-    "cut_region", "patch", "regions_of_interest", "to_atoms", "to_table", "write_atoms", "write_structure",
+    "FILES", "SheetLattice", "accept", "cut_region", "embed", "patch", "propose_heights", "propose_missing",
+    "regions_of_interest", "sheet_lattice", "to_atoms", "to_table", "write_atoms", "write_structure",
+    "write_vasp",
 ]  # fmt: skip
 
 CONTACT_A = 1.0  # no two atoms of any solid are closer: below it, one atom was found twice
 CONTACT_SHARE = 0.6  # nor are they closer than this share of a bond, which no engine could start from
-FILES = ("POSCAR", "structure.lmp", "structure.extxyz")
 PER_ATOM = ("probability", "position_std_A", "member_share")
 
 
@@ -39,7 +42,7 @@ def to_atoms(
     frame: int = 0,
     material: str | Material = "graphene",
     vacuum_A: float = 15.0,
-    silicon_height_A: float = 0.0,
+    lift_A: Mapping[str, float] | None = None,
     min_distance_A: float | None = None,
     keep_loose: bool = True,
 ) -> Atoms:
@@ -62,8 +65,10 @@ def to_atoms(
         1.56 Å above and below the Mo. An element that is foreign to the material is one atom half-way up.
     vacuum_A : float
         Empty space between periodic copies [Å].
-    silicon_height_A : float
-        How far to lift Si out of the plane [Å]. The picture cannot tell; 0 leaves the sheet flat.
+    lift_A : mapping of str to float, optional
+        How far to lift an element, an impurity or ad-atoms, out of the plane [Å]: ``{"Si": 0.8}``, below it
+        if negative. The picture cannot tell; without it the sheet is flat. `propose_heights` looks at each
+        atom's bonds instead.
     min_distance_A : float, optional
         Of two atoms that look closer than this the less probable is left out [Å]; if not given, closer than
         1 Å, or than 0.6 of the sum of their covalent radii, at the heights where they are.
@@ -101,12 +106,12 @@ def to_atoms(
     if contacts:
         logger.warning("frame %s: %d atom(s) in contact with a more probable one left out", frame, contacts)
     row, elements, height = _stacked(used["element"], material)
-    lift = np.where(elements == "Si", silicon_height_A, 0.0)
+    lift = _lift(elements, lift_A)
     thickness = np.ptp(height)
     xy = used[["x_A", "y_A"]].to_numpy(float)
-    positions = np.c_[xy[row], (vacuum_A + thickness) / 2 + height + lift]
+    positions = np.c_[xy[row], (vacuum_A + thickness) / 2 + height + lift - lift.min(initial=0.0)]
     reach = np.maximum(xy.max(axis=0), 0.0) + vacuum_A
-    cell = [*reach, vacuum_A + thickness + lift.max(initial=0.0)]
+    cell = [*reach, vacuum_A + thickness + lift.max(initial=0.0) - lift.min(initial=0.0)]
     atoms = Atoms(elements, positions, cell=cell, pbc=False)
     for name in PER_ATOM:
         if name in used:
@@ -190,6 +195,17 @@ def _without_contacts(kept: pd.DataFrame, material: Material, distance: float | 
             away = np.linalg.norm(points[others] - points[k], axis=1)
             used[others[away < least[number[k], number[others]]]] = False
     return used
+
+
+def _lift(elements: np.ndarray, lift: Mapping[str, float] | None) -> np.ndarray:
+    """Return how far each atom is lifted out of the plane [Å], (N,)."""
+    lift = dict(lift or {})
+    for name, value in lift.items():
+        if name not in atomic_numbers or not np.isfinite(value):
+            raise ValueError(
+                f"`lift_A` has {name!r}: {value!r}; give elements and heights [Å], {{'Si': 0.8}}."
+            )
+    return np.array([float(lift.get(name, 0.0)) for name in elements])
 
 
 def _stack(name: str, material: Material) -> list[tuple[str, float]]:
@@ -298,66 +314,3 @@ def _merge_regions(atoms: Atoms, found: Sequence[tuple[tuple[int, ...], str]], m
         rows.append((*middle, radius, tuple(members), text, len(reasons)))
     table = pd.DataFrame(rows, columns=[*columns, "n"]).sort_values(["n", "radius_A"], ascending=False)
     return table.drop(columns="n").reset_index(drop=True)
-
-
-# ---------------------------------------------------------------- files
-
-
-def write_atoms(atoms: Atoms, path: PathLike) -> Path:
-    """Write a structure in the format its name asks for.
-
-    ``POSCAR…`` and ``.vasp``: VASP 5, cartesian, atoms sorted by element as VASP wants them. ``.lmp``:
-    LAMMPS data, `atom_style atomic`, types in alphabetical order of the elements, with masses.
-    ``.extxyz``: extended XYZ, with all per-atom arrays.
-
-    Raises
-    ------
-    ValueError
-        No atoms, positions that are not finite, no cell, or an ending that stands for none of these.
-    """
-    from ase.io import write
-
-    path = Path(path)
-    if not len(atoms):
-        raise ValueError("`atoms` is empty; there is nothing to write.")
-    if not np.isfinite(atoms.positions).all():
-        raise ValueError("`atoms` has positions that are not finite; no engine could read that file.")
-    if atoms.cell.rank < 3:
-        raise ValueError("`atoms` has no cell in all three directions; set one, atoms.center(vacuum=10).")
-    if path.name.startswith("POSCAR") or path.suffix == ".vasp":
-        write(path, atoms, format="vasp", direct=False, sort=True)
-    elif path.suffix == ".lmp":
-        elements = sorted(set(atoms.get_chemical_symbols()))
-        write(path, atoms, format="lammps-data", specorder=elements, masses=True, atom_style="atomic")
-    elif path.suffix == ".extxyz":
-        write(path, atoms, format="extxyz")
-    else:
-        raise ValueError(f"`path` is {path.name!r}; name it POSCAR, *.vasp, *.lmp or *.extxyz.")
-    return path
-
-
-def write_structure(atoms: Atoms, folder: PathLike, *, files: Sequence[str] = FILES) -> dict[str, Path]:
-    """Write a structure for VASP, LAMMPS and everybody else: all files, or none.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Structure with a cell.
-    folder : path
-        Where to; made if it is not there.
-    files : sequence of str
-        Names, whose endings choose the formats as in `write_atoms`.
-
-    Returns
-    -------
-    dict
-        Name to path.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".structure-") as beside:
-        for name in files:
-            write_atoms(atoms, Path(beside) / name)
-        for name in files:
-            os.replace(Path(beside) / name, folder / name)
-    return {name: folder / name for name in files}

@@ -131,7 +131,7 @@ def test_silicon_is_lifted_only_on_demand():
     flat = sheet_with_silicon()
     assert np.ptp(flat.positions[:, 2]) == 0
     found = structure.to_table(flat)
-    lifted = structure.to_atoms(found, silicon_height_A=0.8)
+    lifted = structure.to_atoms(found, lift_A={"Si": 0.8})
     assert np.ptp(lifted.positions[:, 2]) == pytest.approx(0.8)
 
 
@@ -353,7 +353,7 @@ def test_all_files_read_back_the_same(tmp_path_factory, seed):
         element=rng.choice(["C", "C", "Si"], len(points)),
         probability=rng.uniform(0.5, 1, len(points)),
     )
-    atoms = structure.to_atoms(found, silicon_height_A=0.7)
+    atoms = structure.to_atoms(found, lift_A={"Si": 0.7})
     paths = structure.write_structure(atoms, tmp_path_factory.mktemp("files"))
     same(atoms, read(paths["POSCAR"]))
     same(atoms, read(paths["structure.lmp"], format="lammps-data", atom_style="atomic"))

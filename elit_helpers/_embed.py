@@ -1,0 +1,251 @@
+"""A defect set into an endless ideal sheet, which is fitted to the picture's own lattice.
+
+Everything is done in the coordinates of that lattice: a site of the picture is a site of the ideal sheet, so
+the two fit together whatever the picture's orientation, scale and strain are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+
+from elit_helpers import analysis
+from elit_helpers._matching import match_positions
+from elit_helpers._regions import check_region
+from elit_helpers._rings import find_edges, prune
+from elit_helpers._sheet_lattice import SheetLattice, sheet_lattice
+from elit_helpers.samples import Material, material_of, sheet
+
+MARGIN_A = 8.0  # how far beyond a patch its lattice is fitted: a defect bends the sheet less there
+RIM_A = 2.2  # the outermost ring of a patch, where it must be the lattice: a bond and a half
+BETWEEN_A = 10.0  # of ideal sheet between one defect and its next copy, if no size is asked for
+ON_SITE = 0.5  # share of a bond that an atom may be off its site
+SLACK = 1.15  # how much longer than usual an unrelaxed bond at the seam may be; 2.0 Å in graphene
+BOX = np.array([[1, 0], [-1, 2]])  # two vectors of a hexagonal lattice at a right angle
+PER_ATOM = {"probability": 1.0, "member_share": 1.0, "position_std_A": 0.0}  # of an atom that is assumed
+
+
+def embed(
+    atoms: Atoms,
+    center: Sequence[float],
+    *,
+    radius_A: float,
+    size_A: float | Sequence[float] | None = None,
+    material: str | Material = "graphene",
+    keep_strain: bool = False,
+) -> Atoms:
+    """Set the atoms about a point into an endless ideal sheet, which has the picture's own orientation.
+
+    The lattice is fitted to the picture around the patch. Inside `radius_A` the atoms are the picture's,
+    outside they are the sites of that lattice, up to a cell in which they repeat without a misfit.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        A sheet or flake, from `to_atoms`.
+    center : (2,) sequence of float
+        x, y of the middle of the patch [Å].
+    radius_A : float
+        Radius of the patch [Å]: the defect, and around it a ring of perfect lattice.
+    size_A : float or (2,) sequence of float, optional
+        Least length of the cell along and across the lattice's first vector [Å]; 10 Å more than the patch
+        is wide if not given.
+    material : str or Material
+        As for `sheet_lattice`.
+    keep_strain : bool
+        True keeps the strain (and a wrong pixel size) that the picture has; else the sheet, and the patch
+        with it, have the material's own lattice constant.
+
+    Returns
+    -------
+    ase.Atoms
+        Periodic in x and y; the cell lies as the picture's lattice does. Array ``from_picture`` tells the two
+        kinds of atom apart; what is assumed has no spread. ``info`` has ``rotation_deg, strain`` (2, 2),
+        ``lattice_rms_A``, ``seam_bonds`` (count), ``seam_shortest_A, seam_longest_A`` and ``offset_A``,
+        which was added to the picture's coordinates of the middle.
+
+    Raises
+    ------
+    ValueError
+        The region is empty, larger than the picture or than `size_A`, touches the flake's edge, has a rim
+        that is not the lattice (a defect, contamination, another grain), or the seam would not close.
+    """
+    center = np.asarray(center, float)[:2]
+    check_region(atoms, center, radius_A)
+    if _is_flat(material_of(material)):
+        _refuse_edge(atoms, center, radius_A)
+    lattice = sheet_lattice(atoms, center=center, radius_A=radius_A + MARGIN_A, material=material)
+    cells = _cells(lattice, radius_A, size_A)
+    axes = lattice.axes if keep_strain else lattice.unstrained
+    level = float(np.median(atoms.positions[:, 2]))
+    chosen = _patch_of(atoms, lattice, center, radius_A, level)
+    middle = lattice.to_lattice(center)
+    uv, basis = _sites_of_cell(lattice, middle, cells)
+    outside = np.linalg.norm(lattice.to_picture(uv) - center, axis=1) > radius_A
+    ideal = _ideal_atoms(lattice.material, uv[outside], basis[outside])
+    patch = atoms[chosen]
+    patch.positions[:, :2] = lattice.to_lattice(patch.positions[:, :2])
+    patch.positions[:, 2] -= level
+    whole = _joined(patch, ideal)
+    corners = (cells[:, None] * BOX) @ axes
+    height = float(atoms.info.get("vacuum_A", 15.0)) + np.ptp([atom[3] for atom in lattice.material.basis])
+    whole.positions[:, :2] = (whole.positions[:, :2] - middle) @ axes + corners.sum(axis=0) / 2
+    whole.positions[:, 2] += height / 2
+    whole.set_cell([[*corners[0], 0], [*corners[1], 0], [0, 0, height]])
+    whole.pbc = (True, True, False)
+    offset = np.append(corners.sum(axis=0) / 2 - center, height / 2 - level)
+    before = np.asarray(atoms.info.get("offset_A", np.zeros(3)), float)
+    whole.info = {
+        **atoms.info, "offset_A": before + offset, "rotation_deg": lattice.rotation_deg,
+        "strain": lattice.strain, "lattice_rms_A": lattice.rms_A, **_seam(whole, lattice.material),
+    }  # fmt: skip
+    return whole
+
+
+def _refuse_edge(atoms: Atoms, center: np.ndarray, radius: float) -> None:
+    """Refuse a region with an edge of the flake in it; one atom thin, that is: else the rim is what tells."""
+    bonded = np.zeros(len(atoms), bool)
+    bonded[prune(find_edges(atoms), len(atoms)).i] = True  # what hangs by one bond is no edge
+    away = np.linalg.norm(atoms.positions[:, :2] - center, axis=1)
+    touching = analysis.edge_atoms(atoms) & bonded & (away <= radius)
+    if touching.any():
+        room = away[analysis.edge_atoms(atoms) & bonded].min()
+        raise ValueError(
+            f"The region about {tuple(center.round(2).tolist())} touches the edge of the flake, or of "
+            f"contamination: {touching.sum()} edge atoms within {radius:g} Å, the nearest {room:.1f} Å away. "
+            "What the sheet is like beyond was not seen. Give a smaller `radius_A`, or another place."
+        )
+
+
+def _cells(lattice: SheetLattice, radius: float, size: float | Sequence[float] | None) -> np.ndarray:
+    """How often the rectangular cell is repeated along and across the first lattice vector, (2,) int."""
+    lengths = lattice.a_A * np.array([1.0, np.sqrt(3)])
+    wanted = 2 * radius + BETWEEN_A if size is None else size
+    wanted = np.broadcast_to(np.asarray(wanted, float), 2)
+    least = 2 * radius + 2 * lattice.a_A
+    if not np.isfinite(wanted).all() or (wanted < least).any():
+        raise ValueError(
+            f"`size_A` is {size!r}; a patch of radius {radius:g} Å needs a cell of at least {least:.1f} Å, "
+            "so that there is ideal sheet between it and its copies."
+        )
+    return np.ceil(wanted / lengths - 1e-9).astype(int)
+
+
+def _patch_of(
+    atoms: Atoms, lattice: SheetLattice, center: np.ndarray, radius: float, level: float
+) -> np.ndarray:
+    """Choose the picture's atoms, (N,) bool: those whose site is inside, and inside those without a site."""
+    sites, names = sites_about(lattice, center, radius + 2 * lattice.bond_A)
+    layers = 3 if np.ptp(sites[:, 2]) > 0 else 2
+    heavy = np.flatnonzero(atoms.numbers != 1)
+    points = atoms.positions[heavy] - [0, 0, level]
+    tolerance = ON_SITE * lattice.bond_A
+    i, j = match_positions(sites[:, :layers], points[:, :layers], tolerance_A=tolerance)
+    away = np.linalg.norm(sites[:, :2] - center, axis=1)
+    _check_rim(atoms, heavy, sites, names, away, (i, j), radius)
+    chosen = np.zeros(len(atoms), bool)
+    chosen[heavy[j[away[i] <= radius]]] = True
+    homeless = np.setdiff1d(np.arange(len(heavy)), j)
+    far = np.linalg.norm(points[homeless, :2] - center, axis=1)
+    chosen[heavy[homeless[far <= radius]]] = True
+    stray = (far <= radius + 0.5) & (far > radius - lattice.bond_A)
+    if stray.any():
+        place = points[homeless[stray][0], :2]
+        raise ValueError(
+            f"The atom at ({place[0]:.1f}, {place[1]:.1f}) Å is on no site of the sheet and only "
+            f"{abs(radius - far[stray][0]):.1f} Å from the patch's border: the defect reaches out of it. "
+            f"Give a larger `radius_A` than {radius:g} Å, or move the `center`."
+        )
+    return chosen
+
+
+def _check_rim(atoms, heavy, sites, names, away, pairs, radius) -> None:
+    """Refuse a patch whose outermost ring is not the perfect lattice."""
+    i, j = pairs
+    occupied = np.zeros(len(sites), bool)
+    occupied[i] = np.array(atoms.get_chemical_symbols())[heavy[j]] == names[i]
+    rim = (away <= radius) & (away > radius - RIM_A)
+    wrong = np.flatnonzero(rim & ~occupied)
+    if len(wrong):
+        x, y = sites[wrong[0], :2]
+        raise ValueError(
+            f"The rim of the patch is not the sheet's lattice: {len(wrong)} of its {rim.sum()} sites hold no "
+            f"atom of their element, the first at ({x:.1f}, {y:.1f}) Å. A defect, a hole or contamination "
+            f"reaches across it; give another `radius_A` than {radius:g} Å, or move the `center`."
+        )
+
+
+def sites_about(lattice: SheetLattice, center: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Sites of the lattice within a radius: x, y of the picture, z over the sheet's middle; and elements."""
+    n = int(radius / lattice.a_A / np.sin(np.pi / 3)) + 2
+    steps = np.stack(np.mgrid[-n : n + 1, -n : n + 1], -1).reshape(-1, 2)
+    cell = np.round(lattice.to_lattice(center)) + steps
+    basis = lattice.material.basis
+    uv = (cell[:, None] + [atom[1:3] for atom in basis]).reshape(-1, 2)
+    z = np.array([atom[3] for atom in basis], float)
+    points = np.c_[lattice.to_picture(uv), np.tile(z - (z.min() + z.max()) / 2, len(cell))]
+    near = np.linalg.norm(points[:, :2] - center, axis=1) <= radius
+    return points[near], np.tile([atom[0] for atom in basis], len(cell))[near]
+
+
+def _sites_of_cell(
+    lattice: SheetLattice, middle: np.ndarray, cells: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """All sites of the cell, each where it is nearest to `middle`: (M, 2) uv, and its number in the basis."""
+    corners = cells[:, None] * BOX
+    i, j = (k.ravel() for k in np.mgrid[: cells[0], : 2 * cells[1]])
+    basis = lattice.material.basis
+    uv = (np.c_[i, j][:, None] + [atom[1:3] for atom in basis]).reshape(-1, 2)
+    share = (uv - middle) @ np.linalg.inv(corners)
+    uv = middle + (share - np.floor(share + 0.5)) @ corners
+    return uv, np.tile(np.arange(len(basis)), len(i))
+
+
+def _ideal_atoms(material: Material, uv: np.ndarray, number: np.ndarray) -> Atoms:
+    z = np.array([atom[3] for atom in material.basis], float)
+    positions = np.c_[uv, z[number] - (z.min() + z.max()) / 2]
+    return Atoms([material.basis[k][0] for k in number], positions)
+
+
+def _joined(patch: Atoms, ideal: Atoms) -> Atoms:
+    """Picture and ideal atoms as one, with the arrays of the picture's."""
+    patch.set_constraint()
+    patch.arrays["from_picture"] = np.ones(len(patch), bool)
+    ideal.arrays["from_picture"] = np.zeros(len(ideal), bool)
+    for name, values in patch.arrays.items():
+        if name not in ideal.arrays:
+            shape = (len(ideal), *values.shape[1:])
+            blank = -1 if name == "table_row" else PER_ATOM.get(name, 0)
+            ideal.arrays[name] = np.full(shape, blank, values.dtype)
+    return patch + ideal
+
+
+def _is_flat(material: Material) -> bool:
+    return np.ptp([atom[3] for atom in material.basis]) == 0
+
+
+def _seam(whole: Atoms, material: Material) -> dict[str, float]:
+    """Count and measure the bonds between picture and ideal sheet; refuse a seam that does not close."""
+    # Before it is relaxed a bond at the seam may be longer than the usual cut-off: look as if from nearer.
+    slack, closer = SLACK if _is_flat(material) else 1.0, whole.copy()
+    closer.set_cell(whole.cell / slack, scale_atoms=True)
+    edges, from_picture = find_edges(closer), whole.arrays["from_picture"]
+    own = sheet(material, (4, 3))
+    usual = dict(zip(own.get_chemical_symbols(), analysis.coordination(own).tolist(), strict=True))
+    bonds = np.bincount(edges.i, minlength=len(whole))
+    wanted = np.array([usual.get(symbol, 0) for symbol in whole.get_chemical_symbols()])
+    wrong = np.flatnonzero(~from_picture & (bonds != wanted))
+    if len(wrong):
+        raise ValueError(
+            f"The seam does not close: {len(wrong)} atoms of the ideal sheet beside the patch have "
+            f"{sorted(set(bonds[wrong].tolist()))} bonds instead of {wanted[wrong[0]]}. The picture's atoms "
+            "at the rim are too far off their sites; give a larger `radius_A`."
+        )
+    across = slack * np.linalg.norm(edges.vector[from_picture[edges.i] & ~from_picture[edges.j]], axis=1)
+    return {
+        "seam_bonds": len(across),
+        "seam_shortest_A": float(across.min()),
+        "seam_longest_A": float(across.max()),
+    }
