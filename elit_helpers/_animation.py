@@ -116,8 +116,8 @@ def _page(pictures: Iterator[Any], path: Path, *, fps: float, title: str) -> Non
     sources = []
     for picture in _flat(pictures):
         buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, "WEBP", lossless=True, method=2)
-        sources.append("data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode())
+        picture.save(buffer, "PNG")
+        sources.append("data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode())
     page = _PAGE.replace("TITLE", html.escape(title)).replace("DELAY", str(round(1000 / fps)))
     page = page.replace("LAST", str(len(sources) - 1))
     path.write_text(page.replace("SOURCES", json.dumps(sources)), encoding="utf-8")

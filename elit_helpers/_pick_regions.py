@@ -154,7 +154,8 @@ class RegionChoice(Shown):
         image = widgets.Image(value=self._crop_png(row), format="png")
         box = widgets.Checkbox(value=ticked, description=f"region {number}", indent=False)
         box.observe(self._redraw, names="value")
-        words = f"{html.escape(row.reason)}<br>{len(row.atoms)} atoms at ({row.x_A:.1f}, {row.y_A:.1f}) Å"
+        atoms = f"{len(row.atoms)} atom{'s' if len(row.atoms) > 1 else ''}"
+        words = f"{html.escape(row.reason)}<br>{atoms} at ({row.x_A:.1f}, {row.y_A:.1f}) Å"
         card = widgets.VBox([image, box, widgets.HTML(words)])
         card.layout.width = "230px"
         self.boxes.append(box)
@@ -164,7 +165,7 @@ class RegionChoice(Shown):
         self._whole.value = plots.to_png(self._draw_whole(plots.row(width=6)[0], preview=True).figure)
         ticked = self._ticked()
         circles = ", ".join(f"({x:g}, {y:g}, {r:g})" for x, y, r in ticked["by_hand"])
-        call = f"choose_regions(atoms, regions, keep={ticked['keep']}, by_hand=[{circles}])"
+        call = f"eh.widgets.choose_regions(atoms, regions, keep={ticked['keep']}, by_hand=[{circles}])"
         some = ticked["keep"] or ticked["by_hand"]
         self._line.value = f"<code>{call}</code>" if some else "Tick one region at least, or add one."
 

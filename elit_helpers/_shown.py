@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import base64
 import html
+import io
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from ase import Atoms
+from ase.io import write
+
 from elit_helpers._common import EngineMissing, logger, require
+from elit_helpers._drawing import COLORS, OTHER
+from elit_helpers._rings import find_edges
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+_FINDS_BONDS = 500  # atoms in which nglview looks for bonds itself
 
 
 class Shown:
@@ -40,22 +48,58 @@ def in_space(
 ) -> Any:
     """Return an nglview of a structure, or of a list of them; None, with a word in the log, without nglview.
 
-    Parameters are those of `widgets.view`.
+    x is to the right and y upwards at first, as in the picture. Parameters are those of `widgets.view`.
     """
-    many = isinstance(structures, (list, tuple))
     try:
         nglview = require("nglview", "The view in three dimensions")
     except EngineMissing as error:  # Colab: nglview would replace the ipywidgets that Colab is built around
         logger.info("%s", error)
         return None
-    widget = nglview.show_asetraj(list(structures)) if many else nglview.show_ase(structures)
+    many = isinstance(structures, (list, tuple))
+    frames = structures if many else [structures]
+    turned = [_turned(atoms, frames[0].positions.mean(axis=0)) for atoms in frames]
+    text = _pdb(turned[0])
+    if many:
+        shown = nglview.ASETrajectory(turned)
+        shown.get_structure_string = lambda: text  # its own has no bonds
+    else:
+        shown = nglview.TextStructure(text, ext="pdb")
+    widget = nglview.NGLWidget(shown)
     widget.layout.width, widget.layout.height = f"{size[0]}px", f"{size[1]}px"
     widget.clear_representations()
-    if colors is None:
-        widget.add_representation("ball+stick", aspect_ratio=2.0)
-    else:
-        scheme = nglview.color._ColorScheme([[c, f"@{i}"] for i, c in enumerate(colors)], "by_atom")
-        widget.add_representation("ball+stick", aspect_ratio=2.0, color=scheme)
+    # Each scheme has a name of its own: the browser keeps one of a name for all views.
+    scheme = nglview.color._ColorScheme(_painted(turned[0], colors), uuid.uuid4().hex)
+    widget.add_representation("ball+stick", aspect_ratio=2.0, color=scheme)
     widget.camera = "orthographic"
     widget.center()
     return widget
+
+
+def _turned(atoms: Any, middle: Any) -> Any:
+    """Turn a structure half round y: nglview looks at it along +z, which would mirror the picture.
+
+    It stands about `middle` (3,), because a PDB file has narrow columns for positions.
+    """
+    return Atoms(atoms.symbols, (atoms.positions - middle) * (-1.0, 1.0, -1.0))
+
+
+def _pdb(atoms: Any) -> str:
+    """Write a structure with its bonds, which nglview does not look for in large ones."""
+    text, edges = io.StringIO(), find_edges(atoms)
+    write(text, atoms, format="proteindatabank")
+    lines = [line for line in text.getvalue().splitlines() if not line.startswith(("END", "MODEL"))]
+    if len(atoms) > _FINDS_BONDS:
+        forth = edges.i < edges.j
+        pairs = zip(edges.i[forth] + 1, edges.j[forth] + 1, strict=True)
+        lines += [f"CONECT{i:5d}{j:5d}" for i, j in pairs if j < 100_000]
+    return "\n".join([*lines, "END", ""])
+
+
+def _painted(atoms: Any, colors: Sequence[str] | None) -> list[list[str]]:
+    """Colours, and which atoms have them, in nglview's words."""
+    if colors is not None:
+        of = {color: [] for color in colors}
+        for number, color in enumerate(colors):
+            of[color].append(str(number))
+        return [[color, "@" + ",".join(own)] for color, own in of.items()]
+    return [[COLORS.get(element, OTHER), f"_{element.upper()}"] for element in dict.fromkeys(atoms.symbols)]

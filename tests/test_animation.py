@@ -52,7 +52,7 @@ def test_values_colour_the_atoms_and_an_array_can_be_named(frames, tmp_path):
 
 def test_a_page_holds_all_it_needs(frames, log, tmp_path):
     page = plots.animate(frames, tmp_path / "md.html", log=log, fps=20).read_text()
-    assert page.count("data:image/webp;base64,") == len(set(re.findall(r"webp;base64,([^\"]+)", page))) == 4
+    assert page.count("data:image/png;base64,") == len(set(re.findall(r"png;base64,([^\"]+)", page))) == 4
     assert "http" not in page
     assert 'max="3"' in page
     assert "setInterval(step, 50)" in page

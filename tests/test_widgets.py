@@ -62,6 +62,55 @@ def test_a_structure_or_a_trajectory_is_viewed(frames):
     assert shown.png.startswith(b"\x89PNG")
 
 
+class TestInSpace:
+    """What nglview is given; that it draws it, the test of the browser sees."""
+
+    @pytest.fixture
+    def sheet(self):
+        sheet = graphene(size=(3, 3, 1), vacuum=5)
+        sheet.symbols[4] = "Si"
+        return sheet
+
+    def test_it_is_seen_as_the_picture_has_it_not_in_a_mirror(self, sheet):
+        from elit_helpers._shown import in_space
+
+        widget = in_space([sheet, sheet])
+        seen = widget._trajlist[0].get_coordinates(1)
+        away = sheet.positions - sheet.positions.mean(axis=0)
+        assert np.allclose(seen, away * [-1, 1, -1])  # nglview looks along +z, and has x to the left
+
+    def test_a_drift_between_frames_is_kept(self, sheet):
+        from elit_helpers._shown import in_space
+
+        moved = sheet.copy()
+        moved.positions += [1.0, 0.5, 0.0]
+        first, second = (in_space([sheet, moved])._trajlist[0].get_coordinates(k) for k in (0, 1))
+        assert np.allclose(second - first, [-1.0, 0.5, 0.0])
+
+    def test_a_large_structure_brings_its_bonds(self, sheet):
+        import elit_helpers as eh
+        from elit_helpers._shown import _pdb
+
+        large = eh.graphene_sheet((12, 11))
+        large.pbc = False
+        assert _pdb(large).count("CONECT") == len(eh.bonds(large))
+        assert "CONECT" not in _pdb(sheet)
+
+    def test_elements_have_the_colours_of_the_drawings_and_given_ones_their_atoms(self, sheet):
+        from elit_helpers._shown import _painted
+
+        assert _painted(sheet, None) == [["#0072b2", "_C"], ["#e69f00", "_SI"]]
+        colors = ["#111111", "#222222"] * 9
+        assert _painted(sheet, colors)[1] == ["#222222", "@1,3,5,7,9,11,13,15,17"]
+
+    def test_two_views_do_not_share_their_colours(self, sheet):
+        labels = set()
+        for color in ("#ff0000", "#00ff00"):
+            messages = widgets.view(sheet, alt="", colors=[color] * 18).widget._ngl_msg_archive
+            labels |= {message["kwargs"].get("color_label") for message in messages}
+        assert len(labels - {None}) == 2
+
+
 class Maps:
     """What `predict` gives of three members, two frames and one class."""
 
