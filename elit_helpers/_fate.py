@@ -193,8 +193,8 @@ def fate(before: Any, after: Any, *, cutoffs: Cutoffs | None = None) -> str:
     """Say what became of the defects of a sheet.
 
     Both structures must be at rest (a hot snapshot has bonds that are only stretched) and lie in the same
-    cell; a drift of less than half a bond is taken out. Defects of the same kind within 0.8 Å of each other
-    are the same; of the others, in this order:
+    cell; a drift of less than half a bond is taken out. Defects of the same kind and rings within 0.8 Å of
+    each other are the same; of the others, in this order:
 
     - none on either side: ``"unchanged"``;
     - none left after, and no rings but hexagons at all: ``"healed"``;
@@ -227,7 +227,7 @@ def fate(before: Any, after: Any, *, cutoffs: Cutoffs | None = None) -> str:
         return f"partly healed: {_listed(gone)} gone" if new["rings"].map(len).any() else "healed"
     if not len(gone):
         return f"grown: {_listed(come)} new"
-    if Counter(gone["kind"]) == Counter(come["kind"]):
+    if Counter(_labels(gone)) == Counter(_labels(come)):
         return "moved"
     change = f"{_listed(gone)} → {_listed(come)}"
     lacked, lacks = _missing(gone), _missing(come)
@@ -243,10 +243,11 @@ def _drift(before: Any, after: Any) -> np.ndarray:
 
 
 def _same(old: pd.DataFrame, new: pd.DataFrame, cell_of: Any) -> dict[int, int]:
-    """Pair rows of two tables of defects: same kind, same place, each used once."""
+    """Pair rows of two tables of defects: same kind and rings, same place, each used once."""
     periodic, pairs = cell_of.pbc & cell_of.cell.any(1), {}
     for i, j in itertools.product(old.index, new.index):
-        if i in pairs or j in pairs.values() or old.at[i, "kind"] != new.at[j, "kind"]:
+        alike = all(old.at[i, name] == new.at[j, name] for name in ("kind", "rings"))
+        if not alike or i in pairs or j in pairs.values():
             continue
         away = [new.at[j, axis] - old.at[i, axis] for axis in ("x_A", "y_A")]
         if find_mic([*away, 0.0], cell_of.cell, periodic)[1] < SAME_PLACE_A:
@@ -260,6 +261,15 @@ def _missing(table: pd.DataFrame) -> int | None:
     return None if own.isna().any() else int(own.sum())
 
 
+def _labels(table: pd.DataFrame) -> list[str]:
+    """Name defects so that those with other rings have another name: "hole of 4 atoms (5-5-14)"."""
+    written = ["-".join(map(str, sizes)) for sizes in table["rings"]]
+    return [
+        f"{kind} ({sizes})" if "-" in sizes and kind.startswith("hole") and sizes not in kind else kind
+        for kind, sizes in zip(table["kind"], written, strict=True)
+    ]
+
+
 def _listed(table: pd.DataFrame) -> str:
-    counts = Counter(table["kind"])
-    return " and ".join(f"{n} × {kind}" if n > 1 else kind for kind, n in sorted(counts.items()))
+    counts = Counter(_labels(table))
+    return " and ".join(f"{n} × {label}" if n > 1 else label for label, n in sorted(counts.items()))

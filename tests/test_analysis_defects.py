@@ -125,6 +125,8 @@ def test_a_hole_that_has_closed_itself_is_one_still():
         atoms.positions[j] -= 0.25 * along
     relaxed = eh.relax(atoms, engine="lammps:lcbop").atoms
     assert names(relaxed) == {"hole of 4 atoms, closed to 5-5-5-9": 1}
+    change = "hole of 4 atoms → hole of 4 atoms, closed to 5-5-5-9"
+    assert eh.fate(MADE["hole of 4 atoms"](sheet(), (15, 15)), relaxed) == f"rearranged: {change}"
 
 
 def test_a_bond_too_long_makes_no_hole():
@@ -288,6 +290,20 @@ def test_a_vacancy_next_door_has_moved():
 def test_a_divacancy_that_turns_a_bond_has_rearranged():
     one, two = (MADE[f"divacancy {kind}"](sheet(), (15, 15)) for kind in ("5-8-5", "555-777"))
     assert eh.fate(one, two) == "rearranged: divacancy 5-8-5 → divacancy 555-777"
+
+
+def test_a_pentagon_at_the_rim_of_a_hole_is_a_change():
+    hole = MADE["hole of 4 atoms"](sheet(), (15, 15))
+    narrow = hole.copy()
+    twofold = np.flatnonzero(eh.coordination(hole) == 2)
+    gone = [p for p in sheet().positions if np.linalg.norm(hole.positions - p, axis=1).min() > 1]
+    rim = max(gone, key=lambda p: np.linalg.norm(p - np.mean(gone, axis=0)))
+    i, j = twofold[np.argsort(np.linalg.norm(hole.positions[twofold] - rim, axis=1))[:2]]
+    along = 0.16 * (hole.positions[j] - hole.positions[i])
+    narrow.positions[i] += along
+    narrow.positions[j] -= along
+    assert eh.fate(hole, narrow) == "rearranged: hole of 4 atoms → hole of 4 atoms (5-15)"
+    assert eh.fate(narrow, narrow) == "unchanged"
 
 
 def test_two_atoms_less_are_growth():
