@@ -1,7 +1,8 @@
-"""Notebook 03 in a real JupyterLab in a real browser: what executing it without a screen cannot see.
+"""Notebook 03 and a player in JupyterLab in a real browser: what executing without a screen cannot see.
 
 A widget that fails in the browser, or a callback of a slider that raises, leaves every cell green. So this
-test opens the notebook in Chromium, runs it, and looks: is the structure drawn, does a slider move?
+test opens the notebook in Chromium, runs it, and looks: is the structure drawn, and not in a mirror, does a
+slider move?
 """
 
 import io
@@ -16,10 +17,23 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
+import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from notebook_files import FOLDER
 
 NOTEBOOK = FOLDER / "03_image_to_structure.ipynb"
+# The one silicon of this sheet is in its upper right corner.
+PLAYER = """
+import numpy as np, pandas as pd, elit_helpers as eh
+sheet = eh.graphene_sheet((6, 4))
+sheet.symbols[(sheet.positions @ [1, 1, 0]).argmax()] = "Si"
+columns = ["time_fs", "temperature_K", "potential_eV", "kinetic_eV", "total_eV"]
+log = pd.DataFrame(np.arange(40.0).reshape(8, 5), columns=columns)
+eh.widgets.player([sheet] * 8, log, alt="a sheet")
+"""
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 FLAGS = [
     "--no-sandbox", "--no-first-run", "--disable-quic", "--disable-background-networking", "--disable-sync",
     "--disable-component-update", "--disable-default-apps", "--disable-dev-shm-usage", "--mute-audio",
@@ -46,10 +60,11 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """Start JupyterLab on a copy of the notebook, with settings of its own; give its address."""
+    """Start JupyterLab on copies of the notebooks, with settings of its own; give their address."""
     chromium()
     root, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
     shutil.copy(NOTEBOOK, root)
+    nbformat.write(new_notebook(cells=[new_code_cell(PLAYER)], metadata=KERNEL), root / "player.ipynb")
     shutil.copytree(FOLDER / "figures", root / "figures")
     tracker = settings / "user" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     tracker.parent.mkdir(parents=True)
@@ -82,7 +97,7 @@ def lab(tmp_path_factory):
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         try:
             wait_for_server(server, port, root / "lab.log")
-            yield f"http://127.0.0.1:{port}/lab/tree/{NOTEBOOK.name}?reset"
+            yield f"http://127.0.0.1:{port}/lab/tree/"
         finally:
             server.terminate()
             server.wait(30)
@@ -102,24 +117,41 @@ def wait_for_server(server, port, log):
 
 
 @pytest.fixture(scope="module")
-def opened(lab):
-    """Open the notebook, run all cells, and give the page with what the browser complained about."""
+def browser():
+    """Start Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), headless=True, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1600})
-        page.complaints, page.strangers = [], []
-        page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.route(lambda url: url.startswith("http") and "127.0.0.1" not in url,
-                   lambda route: (page.strangers.append(route.request.url), route.abort()))  # fmt: skip
-        page.goto(lab, wait_until="domcontentloaded")
-        page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=PATIENCE_MS)
-        page.get_by_text("| Idle").first.wait_for(timeout=PATIENCE_MS)  # the kernel, in the status bar
-        run_all_cells(page)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def opened(lab, browser):
+    """Open notebook 03."""
+    return run_notebook(browser, f"{lab}{NOTEBOOK.name}?reset")
+
+
+@pytest.fixture(scope="module")
+def player(lab, browser):
+    """Open the notebook with the player."""
+    return run_notebook(browser, f"{lab}player.ipynb?reset")
+
+
+def run_notebook(browser, address):
+    """Open a notebook, run all cells, and give the page with what the browser complained about."""
+    page = browser.new_page(viewport={"width": 1300, "height": 1600})
+    page.complaints, page.strangers = [], []
+    page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.route(lambda url: url.startswith("http") and "127.0.0.1" not in url,
+               lambda route: (page.strangers.append(route.request.url), route.abort()))  # fmt: skip
+    page.goto(address, wait_until="domcontentloaded")
+    page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=PATIENCE_MS)
+    page.get_by_text("| Idle").first.wait_for(timeout=PATIENCE_MS)  # the kernel, in the status bar
+    run_all_cells(page)
+    return page
 
 
 def run_all_cells(page):
@@ -139,21 +171,44 @@ def run_all_cells(page):
     pytest.fail(f"Some cells did not end within {RUN_S} s: {prompts}")
 
 
-def test_the_structure_is_drawn_by_nglview(opened):
+def picture_of_canvas(page):
+    """Wait until the first canvas shows something; give its picture."""
     from PIL import Image
 
-    canvas = opened.locator(".jp-OutputArea canvas").first
+    canvas = page.locator(".jp-OutputArea canvas").first
     canvas.wait_for(state="attached", timeout=PATIENCE_MS)
     canvas.scroll_into_view_if_needed()
     drawn, end = 0.0, time.monotonic() + PATIENCE_MS / 1000
     while drawn < 0.01 and time.monotonic() < end:  # the model arrives some time after the canvas
-        opened.wait_for_timeout(1000)
+        page.wait_for_timeout(1000)
         picture = Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")
-        colours = picture.getcolors(1 << 24)
-        background = max(count for count, _ in colours)
+        background = max(count for count, _ in picture.getcolors(1 << 24))
         drawn = 1 - background / (picture.width * picture.height)
     assert drawn >= 0.01
-    assert len(colours) > 50
+    return picture
+
+
+def test_the_structure_is_drawn_by_nglview(opened):
+    assert len(picture_of_canvas(opened).getcolors(1 << 24)) > 50
+
+
+def test_the_view_stands_as_the_picture_does_and_not_in_a_mirror(player):
+    red, _, blue = np.moveaxis(np.asarray(picture_of_canvas(player), int), -1, 0)
+    silicon, carbon = (np.argwhere(mask).mean(axis=0) for mask in (red - blue > 60, blue - red > 60))
+    row, column = silicon - carbon
+    assert row < -20
+    assert column > 20
+
+
+def test_the_play_button_moves_the_slider_and_the_picture(player):
+    picture = player.locator(".jp-OutputArea img").first
+    before = picture.get_attribute("src")
+    player.locator(".widget-play button").first.click()
+    player.wait_for_function("() => document.querySelector('.widget-readout').innerText >= 3")
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while picture.get_attribute("src") == before and time.monotonic() < end:
+        player.wait_for_timeout(500)
+    assert picture.get_attribute("src") != before
 
 
 def test_a_slider_moves_its_figure(opened):
@@ -173,12 +228,15 @@ def test_a_slider_moves_its_figure(opened):
     assert cell.locator("img").last.get_attribute("src") not in (None, "", before)
 
 
-def test_no_widget_is_broken(opened):
-    text = opened.locator(".jp-Notebook").first.inner_text()
+@pytest.mark.parametrize("page", ["opened", "player"])
+def test_no_widget_is_broken(page, request):
+    page = request.getfixturevalue(page)
+    text = page.locator(".jp-Notebook").first.inner_text()
     assert not re.findall(BROKEN, text)
-    assert not [line for line in opened.complaints if re.search(BROKEN, line)]
+    assert not [line for line in page.complaints if re.search(BROKEN, line)]
 
 
-def test_no_widget_asks_the_network(opened):
+@pytest.mark.parametrize("page", ["opened", "player"])
+def test_no_widget_asks_the_network(page, request):
     # Badges and pictures in the text may; what draws must not.
-    assert not [url for url in opened.strangers if "badge" not in url]
+    assert not [url for url in request.getfixturevalue(page).strangers if "badge" not in url]
