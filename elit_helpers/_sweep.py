@@ -24,6 +24,7 @@ HOT_K = 2000.0  # above, a C–C bond is too lively for a step of 1 fs
 EVERY_FS = 25.0  # a C–C bond swings once in about 20 fs: every frame is news
 COOL_FMAX, COOL_STEPS = 0.1, 1000  # rings are settled long before the last soft bulge of the sheet is
 _BYTES_A_WORKER = 4e8
+_LITTLE_ATOM_FS = 1e6  # done in about the seconds that a worker takes to start
 
 
 @dataclass
@@ -133,7 +134,7 @@ def temperature_sweep(
     seeds = spawn_seeds(rng, len(kelvins) * replicas)
     runs = [(kelvin, replica) for kelvin in kelvins for replica in range(replicas)]
     tasks = [_Task(start, choice.name, *run, seed, time_ps) for run, seed in zip(runs, seeds, strict=True)]
-    with _mapped(tasks, _how_many(workers, len(tasks))) as done:
+    with _mapped(tasks, _how_many(workers, tasks)) as done:
         results = list(progress_bar(done, total=len(tasks), desc="sweep", enabled=progress))
     table = pd.DataFrame([row for row, _, _ in results])
     counts = [name for name in table if name.startswith("rings_")]
@@ -144,10 +145,12 @@ def temperature_sweep(
     return Sweep(table, structures, _bonds_over_runs(results), unscaled(start), info)
 
 
-def _how_many(workers: int | None, tasks: int) -> int:
+def _how_many(workers: int | None, tasks: Sequence[_Task]) -> int:
     if workers is None:
-        workers = min(workspace.threads(), int(memory_limit()[0] / _BYTES_A_WORKER) or 1)
-    return min(workers, tasks)
+        work = sum(len(task.start) * 1000 * task.time_ps for task in tasks)
+        room = int(memory_limit()[0] / _BYTES_A_WORKER) or 1
+        workers = 1 if work < _LITTLE_ATOM_FS else min(workspace.threads(), room)
+    return min(workers, len(tasks))
 
 
 @contextlib.contextmanager

@@ -108,9 +108,14 @@ def test_a_run_that_stops_says_which_it_was(monkeypatch):
 
 
 def test_workers_are_as_many_as_processors_memory_and_runs_allow(monkeypatch):
+    long, short = (
+        [_sweep._Task(turned(), "lammps:lcbop", 300.0, k, k, time_ps) for k in range(15)]
+        for time_ps in (2.0, 0.1)
+    )
     monkeypatch.setenv("ELIT_THREADS", "8")
     monkeypatch.setattr(_sweep, "memory_limit", lambda: (1.3e9, "a test"))
-    assert _sweep._how_many(None, 15) == 3
-    assert _sweep._how_many(None, 2) == 2
+    assert _sweep._how_many(None, long) == 3
+    assert _sweep._how_many(20, long) == 15
+    assert _sweep._how_many(None, short) == 1  # done before another process has started
     monkeypatch.setattr(_sweep, "memory_limit", lambda: (1e8, "a test"))
-    assert _sweep._how_many(None, 15) == 1
+    assert _sweep._how_many(None, long) == 1
