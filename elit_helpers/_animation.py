@@ -35,7 +35,7 @@ def animate(
     Parameters
     ----------
     frames : sequence of ase.Atoms
-        Frames of the same atoms, such as ``run.trajectory``.
+        Frames of the same atoms, such as ``run.trajectory``, or that of `unscaled` for the picture's lengths.
     path : path
         ``.gif`` for slides and mails, or ``.html``: one page with a slider that works without a network.
     log : DataFrame, optional
