@@ -15,7 +15,7 @@ from elit_helpers import analysis
 from elit_helpers._matching import match_positions
 from elit_helpers._regions import check_region
 from elit_helpers._rings import find_edges, prune
-from elit_helpers._sheet_lattice import SheetLattice, sheet_lattice
+from elit_helpers._sheet_lattice import SheetLattice, is_flat, outer_edge, sheet_lattice
 from elit_helpers.samples import Material, material_of, sheet
 
 MARGIN_A = 8.0  # how far beyond a patch its lattice is fitted: a defect bends the sheet less there
@@ -74,8 +74,7 @@ def embed(
     """
     center = np.asarray(center, float)[:2]
     check_region(atoms, center, radius_A)
-    if _is_flat(material_of(material)):
-        _refuse_edge(atoms, center, radius_A)
+    _refuse_edge(atoms, material_of(material), center, radius_A)
     lattice = sheet_lattice(atoms, center=center, radius_A=radius_A + MARGIN_A, material=material)
     cells = _cells(lattice, radius_A, size_A)
     axes = lattice.axes if keep_strain else lattice.unstrained
@@ -104,18 +103,18 @@ def embed(
     return whole
 
 
-def _refuse_edge(atoms: Atoms, center: np.ndarray, radius: float) -> None:
-    """Refuse a region with an edge of the flake in it; one atom thin, that is: else the rim is what tells."""
+def _refuse_edge(atoms: Atoms, material: Material, center: np.ndarray, radius: float) -> None:
     bonded = np.zeros(len(atoms), bool)
     bonded[prune(find_edges(atoms), len(atoms)).i] = True  # what hangs by one bond is no edge
     away = np.linalg.norm(atoms.positions[:, :2] - center, axis=1)
-    touching = analysis.edge_atoms(atoms) & bonded & (away <= radius)
+    edge = outer_edge(atoms, material) & bonded
+    touching = edge & (away <= radius)
     if touching.any():
-        room = away[analysis.edge_atoms(atoms) & bonded].min()
         raise ValueError(
             f"The region about {tuple(center.round(2).tolist())} touches the edge of the flake, or of "
-            f"contamination: {touching.sum()} edge atoms within {radius:g} Å, the nearest {room:.1f} Å away. "
-            "What the sheet is like beyond was not seen. Give a smaller `radius_A`, or another place."
+            f"contamination: {touching.sum()} edge atoms within {radius:g} Å, the nearest "
+            f"{away[edge].min():.1f} Å away. What the sheet is like beyond was not seen. Give a smaller "
+            "`radius_A`, or another place."
         )
 
 
@@ -222,14 +221,10 @@ def _joined(patch: Atoms, ideal: Atoms) -> Atoms:
     return patch + ideal
 
 
-def _is_flat(material: Material) -> bool:
-    return np.ptp([atom[3] for atom in material.basis]) == 0
-
-
 def _seam(whole: Atoms, material: Material) -> dict[str, float]:
     """Count and measure the bonds between picture and ideal sheet; refuse a seam that does not close."""
     # Before it is relaxed a bond at the seam may be longer than the usual cut-off: look as if from nearer.
-    slack, closer = SLACK if _is_flat(material) else 1.0, whole.copy()
+    slack, closer = SLACK if is_flat(material) else 1.0, whole.copy()
     closer.set_cell(whole.cell / slack, scale_atoms=True)
     edges, from_picture = find_edges(closer), whole.arrays["from_picture"]
     own = sheet(material, (4, 3))

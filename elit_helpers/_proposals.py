@@ -11,12 +11,11 @@ from ase import Atoms
 from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
-from elit_helpers import analysis
 from elit_helpers._common import check_positive
 from elit_helpers._embed import ON_SITE, sites_about
 from elit_helpers._matching import match_positions
 from elit_helpers._rings import find_edges
-from elit_helpers._sheet_lattice import SheetLattice, sheet_lattice
+from elit_helpers._sheet_lattice import SheetLattice, outer_edge, sheet_lattice
 from elit_helpers.samples import Material
 
 ROOM_A = 1.15  # an atom nearer than this to an empty site has moved into it: the defect is closed
@@ -158,14 +157,15 @@ def _empty_sites(atoms: Atoms, lattice: SheetLattice) -> tuple[pd.DataFrame, int
     sites, names = sites_about(lattice, (low + high) / 2, float(np.linalg.norm(high - low)) / 2 + 1)
     i, j = match_positions(sites[:, :2], xy, tolerance_A=ON_SITE * lattice.bond_A)
     held, firm = np.zeros(len(sites), bool), np.zeros(len(sites), bool)
-    held[i], firm[i] = True, ~analysis.edge_atoms(atoms)[j]
+    held[i], firm[i] = True, ~outer_edge(atoms, lattice.material)[j]
     # The lattice of a picture bends a little: an empty site is where its surroundings say.
     moved = xy[j] - sites[i, :2]
     around = cKDTree(sites[i, :2]).query_ball_point(sites[:, :2], AROUND_A)
     shift = np.array([moved[near].mean(axis=0) if near else np.zeros(2) for near in around])
     spread = np.array([moved[near].std(axis=0) if near else np.zeros(2) for near in around])
     beside = cKDTree(sites[:, :2]).query_ball_point(sites[:, :2], 1.2 * lattice.bond_A)
-    asking = np.array([firm[near].sum() for near in beside])
+    places = [np.unique(sites[near][firm[near], :2].round(3), axis=0) for near in beside]
+    asking = np.array([len(place) for place in places])  # atoms above each other ask once
     at = sites[:, :2] + shift
     free = cKDTree(xy).query(at)[0] > ROOM_A
     empty = ~held & free & (asking >= 2)

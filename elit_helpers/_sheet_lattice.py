@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms
 
+from elit_helpers import analysis
 from elit_helpers._common import check_positive
 from elit_helpers._lattice_score import index_columns
 from elit_helpers._scores import rms
-from elit_helpers.samples import Material, material_of
+from elit_helpers.samples import MATERIALS, Material, material_of
 
 TURN = np.array([[0, 1], [-1, 1]])  # the axes of a hexagonal lattice turned by 60°, in themselves
 
@@ -169,3 +170,18 @@ def _towards_x(axes: np.ndarray, away: np.ndarray, element: np.ndarray, material
         turned.append((-agree if names[0] != names[1] else 0.0, angle, axes))
         axes = TURN @ axes
     return min(turned, key=lambda way: (round(way[0], 6), way[1]))[2]
+
+
+def outer_edge(atoms: Atoms, material: Material) -> np.ndarray:
+    """Mark the atoms on the outer edge of a flake, (N,) bool; those of thick sheets by their columns."""
+    if is_flat(material):
+        return analysis.edge_atoms(atoms)
+    xy, column = np.unique(atoms.positions[:, :2].round(2), axis=0, return_inverse=True)
+    # As graphene of the same shape, whose rings are those of the columns.
+    seen = Atoms(f"C{len(xy)}", np.pad(xy * MATERIALS["graphene"].bond / material.bond, ((0, 0), (0, 1))))
+    return analysis.edge_atoms(seen)[column.ravel()]
+
+
+def is_flat(material: Material) -> bool:
+    """Whether all atoms of a material lie in one plane."""
+    return np.ptp([atom[3] for atom in material.basis]) == 0

@@ -1,11 +1,10 @@
-"""Tables to structures and back, regions, patches with hydrogen edges, and files that read back the same."""
+"""Tables to structures and back, regions, and patches with hydrogen edges."""
 
 import logging
 
 import numpy as np
 import pandas as pd
 import pytest
-from ase.io import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
@@ -127,12 +126,22 @@ def test_loose_pieces_are_counted_and_left_out_on_demand():
     assert len(whole) == len(found) - before - 2
 
 
-def test_silicon_is_lifted_only_on_demand():
+@pytest.mark.parametrize(("lift", "middle"), [({"Si": 0.8}, 0.8), ({"Si": -0.8}, -0.8), ({"O": 1.2}, 0.0)])
+def test_elements_are_lifted_only_on_demand(lift, middle):
     flat = sheet_with_silicon()
     assert np.ptp(flat.positions[:, 2]) == 0
-    found = structure.to_table(flat)
-    lifted = structure.to_atoms(found, lift_A={"Si": 0.8})
-    assert np.ptp(lifted.positions[:, 2]) == pytest.approx(0.8)
+    lifted = structure.to_atoms(structure.to_table(flat), lift_A=lift, vacuum_A=15)
+    z = lifted.positions[:, 2]
+    assert z[lifted.symbols == "Si"] - z[lifted.symbols == "C"].mean() == pytest.approx(middle)
+    # Copies above each other stay apart by the vacuum.
+    assert lifted.cell.lengths()[2] - np.ptp(z) == pytest.approx(15)
+    assert (z >= 7.5 - 1e-9).all()
+
+
+@pytest.mark.parametrize("lift", [{"Xx": 1.0}, {"Si": np.nan}])
+def test_lift_of_no_element_or_of_no_height_is_refused(lift):
+    with pytest.raises(ValueError, match="`lift_A` has"):
+        structure.to_atoms(table(), lift_A=lift)
 
 
 @pytest.mark.parametrize(
@@ -330,66 +339,3 @@ def test_patch_larger_than_the_picture_or_too_small_is_refused():
         structure.patch(atoms, (14, 14), radius_A=40)
     with pytest.raises(ValueError, match="No ring fits"):
         structure.patch(atoms, (14, 14), radius_A=1.2)
-
-
-# ---------------------------------------------------------------- files
-
-
-def same(a, b, atol=1e-6):
-    order = [np.lexsort(np.round(s.positions, 4).T) for s in (a, b)]
-    assert len(a) == len(b)
-    assert np.allclose(a.positions[order[0]], b.positions[order[1]], atol=atol)
-    assert (a.numbers[order[0]] == b.numbers[order[1]]).all()
-    assert np.allclose(a.cell.lengths(), b.cell.lengths(), atol=atol)
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 2**31))
-def test_all_files_read_back_the_same(tmp_path_factory, seed):
-    rng = np.random.default_rng(seed)
-    points = graphene(16) + rng.normal(0, 0.05, graphene(16).shape)
-    found = table(
-        points,
-        element=rng.choice(["C", "C", "Si"], len(points)),
-        probability=rng.uniform(0.5, 1, len(points)),
-    )
-    atoms = structure.to_atoms(found, lift_A={"Si": 0.7})
-    paths = structure.write_structure(atoms, tmp_path_factory.mktemp("files"))
-    same(atoms, read(paths["POSCAR"]))
-    same(atoms, read(paths["structure.lmp"], format="lammps-data", atom_style="atomic"))
-    again = read(paths["structure.extxyz"])
-    same(atoms, again)
-    assert again.arrays["probability"] == pytest.approx(atoms.arrays["probability"], abs=1e-6)
-    assert again.info["contacts_resolved"] == atoms.info["contacts_resolved"]
-    assert not again.pbc.any()
-
-
-def test_lammps_file_carries_masses_by_element(tmp_path):
-    text = structure.write_atoms(sheet_with_silicon(), tmp_path / "structure.lmp").read_text()
-    assert "2 atom types" in text
-    assert "12.01" in text
-    assert "28.08" in text
-
-
-def test_all_files_or_none(tmp_path):
-    atoms = sheet_with_silicon()
-    structure.write_structure(atoms, tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    broken = atoms.copy()
-    broken.positions[3] = np.nan
-    cases = [
-        (broken, structure.FILES, "not finite"),
-        (atoms[:0], structure.FILES, "empty"),
-        (atoms[:5], ("POSCAR", "structure.pdb"), "name it POSCAR"),
-    ]
-    for bad, files, message in cases:
-        with pytest.raises(ValueError, match=message):
-            structure.write_structure(bad, tmp_path, files=files)
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_structure_without_a_cell_is_not_written(tmp_path):
-    atoms = sheet_with_silicon()
-    atoms.cell = None
-    with pytest.raises(ValueError, match="no cell"):
-        structure.write_atoms(atoms, tmp_path / "POSCAR")
