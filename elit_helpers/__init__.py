@@ -169,7 +169,8 @@ _PUBLIC = {
         "unscaled",
     ),
     "_sweep": ("Sweep", "temperature_sweep"),
-    "_healing": ("Healing", "approach", "heal", "healing_shares"),
+    "_healing": ("Healing", "approach", "heal"),
+    "_healing_study": ("healing_frames", "healing_runs", "healing_shares"),
     "_near": ("relax_near",),
     "pipeline": ("adapt_ensemble", "run_image"),
 }
