@@ -22,6 +22,7 @@ MARGIN_A = 8.0  # how far beyond a patch its lattice is fitted: a defect bends t
 RIM_A = 2.2  # the outermost ring of a patch, where it must be the lattice: a bond and a half
 BETWEEN_A = 10.0  # of ideal sheet between one defect and its next copy, if no size is asked for
 ON_SITE = 0.5  # share of a bond that an atom may be off its site
+RADII_A = np.arange(10.0, 3.4, -0.5).tolist()  # tried in this order
 SLACK = 1.15  # how much longer than usual an unrelaxed bond at the seam may be; 2.0 Å in graphene
 BOX = np.array([[1, 0], [-1, 2]])  # two vectors of a hexagonal lattice at a right angle
 PER_ATOM = {"probability": 1.0, "member_share": 1.0, "position_std_A": 0.0}  # of an atom that is assumed
@@ -31,7 +32,7 @@ def embed(
     atoms: Atoms,
     center: Sequence[float],
     *,
-    radius_A: float,
+    radius_A: float | None = None,
     size_A: float | Sequence[float] | None = None,
     material: str | Material = "graphene",
     keep_strain: bool = False,
@@ -47,8 +48,9 @@ def embed(
         A sheet or flake, from `to_atoms`.
     center : (2,) sequence of float
         x, y of the middle of the patch [Å].
-    radius_A : float
-        Radius of the patch [Å]: the defect, and around it a ring of perfect lattice.
+    radius_A : float, optional
+        Radius of the patch [Å]: the defect, and around it a ring of perfect lattice. If not given, the
+        largest from 10 down to 3.5 Å that has such a ring.
     size_A : float or (2,) sequence of float, optional
         Least length of the cell along and across the lattice's first vector [Å]; 10 Å more than the patch
         is wide if not given.
@@ -62,9 +64,9 @@ def embed(
     -------
     ase.Atoms
         Periodic in x and y; the cell lies as the picture's lattice does. Array ``from_picture`` tells the two
-        kinds of atom apart; what is assumed has no spread. ``info`` has ``rotation_deg, strain`` (2, 2),
-        ``lattice_rms_A``, ``seam_bonds`` (count), ``seam_shortest_A, seam_longest_A`` and ``offset_A``,
-        which was added to the picture's coordinates of the middle.
+        kinds of atom apart; what is assumed has no spread. ``info`` has ``radius_A, rotation_deg``,
+        ``strain`` (2, 2), ``lattice_rms_A``, ``seam_bonds`` (count), ``seam_shortest_A, seam_longest_A`` and
+        ``offset_A``, which was added to the picture's coordinates of the middle.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def embed(
         that is not the lattice (a defect, contamination, another grain), or the seam would not close.
     """
     center = np.asarray(center, float)[:2]
+    if radius_A is None:
+        return _widest(atoms, center, size_A=size_A, material=material, keep_strain=keep_strain)
     check_region(atoms, center, radius_A)
     _refuse_edge(atoms, material_of(material), center, radius_A)
     lattice = sheet_lattice(atoms, center=center, radius_A=radius_A + MARGIN_A, material=material)
@@ -88,19 +92,37 @@ def embed(
     patch.positions[:, :2] = lattice.to_lattice(patch.positions[:, :2])
     patch.positions[:, 2] -= level
     whole = _joined(patch, ideal)
-    corners = (cells[:, None] * BOX) @ axes
-    height = float(atoms.info.get("vacuum_A", 15.0)) + np.ptp([atom[3] for atom in lattice.material.basis])
-    whole.positions[:, :2] = (whole.positions[:, :2] - middle) @ axes + corners.sum(axis=0) / 2
-    whole.positions[:, 2] += height / 2
-    whole.set_cell([[*corners[0], 0], [*corners[1], 0], [0, 0, height]])
-    whole.pbc = (True, True, False)
-    offset = np.append(corners.sum(axis=0) / 2 - center, height / 2 - level)
+    moved = _into_cell(whole, middle, (cells[:, None] * BOX) @ axes, axes, lattice.material)
     before = np.asarray(atoms.info.get("offset_A", np.zeros(3)), float)
     whole.info = {
-        **atoms.info, "offset_A": before + offset, "rotation_deg": lattice.rotation_deg,
-        "strain": lattice.strain, "lattice_rms_A": lattice.rms_A, **_seam(whole, lattice.material),
+        **atoms.info, "offset_A": before + moved - [*center, level], "radius_A": float(radius_A),
+        "rotation_deg": lattice.rotation_deg, "strain": lattice.strain, "lattice_rms_A": lattice.rms_A,
+        **_seam(whole, lattice.material),
     }  # fmt: skip
     return whole
+
+
+def _into_cell(
+    whole: Atoms, middle: np.ndarray, corners: np.ndarray, axes: np.ndarray, material: Material
+) -> np.ndarray:
+    """Make of lattice coordinates positions in a periodic cell, in place; return where the middle is [Å]."""
+    height = float(whole.info.get("vacuum_A", 15.0)) + np.ptp([atom[3] for atom in material.basis])
+    half = np.append(corners.sum(axis=0) / 2, height / 2)
+    whole.positions[:, :2] = (whole.positions[:, :2] - middle) @ axes
+    whole.positions += half
+    whole.set_cell([[*corners[0], 0], [*corners[1], 0], [0, 0, height]])
+    whole.pbc = (True, True, False)
+    return half
+
+
+def _widest(atoms: Atoms, center: np.ndarray, **options) -> Atoms:
+    """Embed the largest patch that can be; what is against the smallest is raised."""
+    for radius in RADII_A[:-1]:
+        try:
+            return embed(atoms, center, radius_A=radius, **options)
+        except ValueError:
+            continue
+    return embed(atoms, center, radius_A=RADII_A[-1], **options)
 
 
 def _refuse_edge(atoms: Atoms, material: Material, center: np.ndarray, radius: float) -> None:

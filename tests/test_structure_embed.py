@@ -149,6 +149,15 @@ def test_cell_is_as_large_as_asked_for_or_leaves_sheet_between_the_copies():
     assert (large.cell.lengths()[:2] < [33, 45]).all()
 
 
+def test_without_a_radius_the_widest_patch_is_taken_that_has_a_rim_of_lattice():
+    flake = pictured("vacancy", angle=8)
+    beside = eh.add_vacancy(flake, at_middle(flake, MIDDLE + [9.0, 0.0]))[0]
+    assert structure.embed(flake, MIDDLE).info["radius_A"] == 10.0
+    assert 5.0 <= structure.embed(beside, MIDDLE).info["radius_A"] <= 8.5
+    with pytest.raises(ValueError, match="touches the edge"):
+        structure.embed(flake, (1.0, 22.0))
+
+
 def test_error_bars_travel_and_what_is_assumed_has_none():
     flake = pictured("silicon", angle=8)
     flake.arrays["position_std_A"] = np.full(len(flake), 0.04)
