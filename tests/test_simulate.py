@@ -13,7 +13,6 @@ from elit_helpers.simulate import (
     ENGINES,
     SimulationError,
     choose_engine,
-    compare_potentials,
     relax,
     run_md,
     single_point,
@@ -352,7 +351,7 @@ def test_default_lennard_jones_heats_graphene():
 
 @pytest.mark.slow
 def test_potentials_agree_with_their_reference_values():
-    table = compare_potentials()
+    table = eh.compare_potentials()
     reference = {
         "lammps:tersoff": (2.5298, 6.89, 10.9),
         "lammps:erhart-albe": (2.5552, 5.88, 9.2),
