@@ -63,7 +63,7 @@ def propose_missing(
     rows, held = _empty_sites(atoms, lattice)
     missed = missed_share * held / (1 - missed_share)
     rows["probability"] = missed / max(len(rows), missed + 1)
-    why = "empty site with {} neighbours; {:.2%} of all atoms are missed"
+    why = "empty site, {} neighbours; {:.2%} are missed"
     rows["reason"] = [why.format(n, missed_share) for n in rows.pop("asking")]
     if table is not None and len(rows):
         _hear_candidates(rows, _not_kept(table, atoms), atoms)
@@ -108,7 +108,7 @@ def propose_heights(
         # The Si's own error shortens one bond by what it adds to the others: only the neighbours' count.
         error = float(np.hypot(np.sqrt(np.mean(np.maximum(spread[partners], error_A) ** 2) / 3), unsure))
         out = float(ndtr((natural - seen) / error))
-        why = f"its bonds look {seen:.2f} ± {error:.2f} Å long, {natural:g} Å is natural"
+        why = f"bonds look {seen:.2f} ± {error:.2f} Å, {natural:g} Å is natural"
         if natural > seen:
             height = float(np.sqrt(natural**2 - seen**2))
             rows += [(int(k), "Si", s * height, seen * error / height, out / 2, why) for s in (1.0, -1.0)]
