@@ -24,6 +24,7 @@ _MOST_STRETCHED = 0.25  # how far an axis of the scan may be off, relative
 _ON_SITE_A = 0.6  # a third of the distance of two sublattices: farther out a column is on no site
 _STEP = 1.25  # growth of the radius from fit to fit
 _BEND = 3  # order of the polynomial that follows the lattice outwards
+_BENDS_A = (80.0, 40.0, 20.0, 10.0, 5.0)  # lengths that "auto" tries
 
 
 def sublattice_fit(
@@ -33,7 +34,7 @@ def sublattice_fit(
     classes: Sequence[str] | None = None,
     lattice: str | Material = "MoS2",
     tolerance_A: float = 0.25,
-    bend_A: float | None = None,
+    bend_A: float | str | None = None,
     shape: tuple[int, int] | None = None,
     border_A: float = 1.0,
 ) -> dict[str, Any]:
@@ -55,10 +56,12 @@ def sublattice_fit(
         MoS2, WS2, hBN or another one with two different columns in a hexagonal cell.
     tolerance_A : float
         How far a column may be from its site [Å].
-    bend_A : float, optional
+    bend_A : float or "auto", optional
         None for one affine lattice over the whole frame. A length [Å] lets it bend as drift, unsteady scans
         and strain bend it: where a site is, is then said by its surroundings, which count less the farther
-        off they are (a Gaussian of this width); the column itself is left out.
+        off they are (a Gaussian of this width); the column itself is left out. ``"auto"`` takes of 80, 40,
+        20, 10 and 5 Å the length that predicts columns left out best (least `rms_A`): a longer one cannot
+        follow the scan, a shorter one follows the noise of a few neighbours.
     shape : (int, int), optional
         Height and width of the frame [px]; without it sites are counted in the rectangle around the columns.
     border_A : float
@@ -69,7 +72,7 @@ def sublattice_fit(
     dict
         ``share_within`` (columns within the tolerance of a site, of all columns), ``rms_A`` (of the columns
         on a site, in the plane), ``separated`` (columns on a site that have the site's element, the worse of
-        the two sublattices), ``sites_found`` (sites with a column of their element within the tolerance, of
+        the two sublattices), ``bend_A`` (the length used), ``sites_found`` (sites with a column of their element within the tolerance, of
         all sites), ``per_element`` (DataFrame: element, sites, found, share_within, separated), ``columns``
         (how many were judged), ``axes_A`` (cell vectors in rows: row, column [Å]), and ``off_site_A``
         (distance of each judged column from its site, NaN on none).
@@ -82,7 +85,7 @@ def sublattice_fit(
     """
     pixel_size = check_pixel_size(pixel_size)
     check_positive("tolerance_A", tolerance_A, unit="Å")
-    if bend_A is not None:
+    if bend_A is not None and bend_A != "auto":
         check_positive("bend_A", bend_A, unit="Å")
     material = material_of(lattice, "lattice")
     names, rows = _two_classes(material, classes), _judged(found)
@@ -99,8 +102,11 @@ def sublattice_fit(
     sites = _sites_in(model, _box(points, shape, pixel_size, border_A), first)
     if bend_A is not None:
         tree, moved = cKDTree(points[on]), away[on]
+        lengths = _BENDS_A if bend_A == "auto" else (bend_A,)
+        left = {length: moved - _bend(tree, moved, points[on], length, itself=False) for length in lengths}
+        bend_A = min(left, key=lambda length: rms(np.linalg.norm(left[length], axis=1)))
         sites = [s + _bend(tree, moved, s, bend_A, itself=True) for s in sites]
-        away[on] = moved - _bend(tree, moved, points[on], bend_A, itself=False)
+        away[on] = left[bend_A]
     off = np.linalg.norm(away, axis=1)
     table = _per_element(
         points, element, np.where(on, (site + first) % 2, -1), off, sites, names, tolerance_A
@@ -109,6 +115,7 @@ def sublattice_fit(
         "share_within": float(np.mean(off <= tolerance_A)),
         "rms_A": rms(off[on]),
         "separated": float(table["separated"].min()),
+        "bend_A": bend_A,
         "sites_found": float(table["found"].sum() / max(table["sites"].sum(), 1)),
         "per_element": table,
         "columns": len(points),

@@ -102,6 +102,13 @@ def test_a_lattice_that_may_bend_does_not_follow_single_columns():
     assert soft["share_within"] == pytest.approx(1 - np.exp(-((0.25 / 0.35) ** 2)), abs=0.04)
 
 
+def test_how_far_a_lattice_bends_is_chosen_by_predicting_columns_left_out():
+    assert sublattice_fit(columns_of_mos2(sigma=0.35), pixel_size=PX, bend_A="auto")["bend_A"] >= 20
+    bent = sublattice_fit(columns_of_mos2(bend=1.2), pixel_size=PX, bend_A="auto")
+    assert bent["bend_A"] <= 10
+    assert bent["share_within"] > 0.99
+
+
 def test_what_is_no_lattice_of_two_sublattices_is_refused():
     table = columns_of_mos2()
     with pytest.raises(ValueError, match="graphene; its cell must be hexagonal with two different columns"):
@@ -196,7 +203,7 @@ def test_both_sublattices_of_a_real_frame_are_found_and_told_apart(ensemble):
     px = eh.calibrate(frame, lattice="MoS2").pixel_size
     found = eh.locate_atoms(eh.predict(ensemble, frame, pixel_size=px))
     judged = {"pixel_size": px, "classes": ensemble.classes, "shape": frame.shape}
-    near = sublattice_fit(found, **judged, bend_A=5.0)
+    near = sublattice_fit(found, **judged, bend_A="auto")
     assert near["separated"] >= 0.99
     assert near["share_within"] >= 0.95
     assert near["sites_found"] >= 0.95
