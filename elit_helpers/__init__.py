@@ -163,6 +163,7 @@ _PUBLIC = {
         "choose_engine",
         "energy_spread",
         "engine_table",
+        "estimate_seconds",
         "potential_file",
         "relax",
         "run_md",

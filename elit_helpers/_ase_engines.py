@@ -1,39 +1,20 @@
-"""The engines that ASE steps: tight binding (tblite) and the Lennard-Jones of the lesson.
+"""The engines that ASE steps: the quantum ones of `_quantum`, and the Lennard-Jones of the lesson.
 
 Only `elit_helpers.simulate` uses this file; the two generators have the signature of those in `_lammps_runs`.
-A further calculator is one more entry of `CALCULATORS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 
-from elit_helpers._common import require
+from elit_helpers import _quantum
 from elit_helpers._engine_calls import DAMPING_FS, Plan, SimulationError, Snapshot
 
 CHUNK = 5
-
-
-def _tblite(method: str) -> Callable[[Atoms], Any]:
-    return lambda atoms: require("tblite.ase", method).TBLite(method=method, verbosity=0)
-
-
-def _lennard_jones(atoms: Atoms) -> Any:
-    from ase.calculators.lj import LennardJones
-
-    return LennardJones()
-
-
-CALCULATORS: dict[str, tuple[str, Callable[[Atoms], Any]]] = {
-    "tblite:gfn1": ("GFN1-xTB", _tblite("GFN1-xTB")),
-    "tblite:gfn2": ("GFN2-xTB", _tblite("GFN2-xTB")),
-    "ase:lj": ("Lennard-Jones", _lennard_jones),
-}
-"""What an engine is called, and what makes its calculator for a structure (Γ point only, ASE's defaults)."""
 
 
 def minimise(atoms: Atoms, engine: str, *, fmax: float, steps: int, cell: str | None) -> Iterator[Snapshot]:
@@ -41,7 +22,7 @@ def minimise(atoms: Atoms, engine: str, *, fmax: float, steps: int, cell: str | 
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
-    moving = _prepared(atoms, engine)
+    moving = _prepared(atoms, engine, cell)
     # The mask frees xx, yy and xy of the strain; the vacuum keeps its height.
     target = moving if cell is None else FrechetCellFilter(moving, mask=[1, 1, 0, 0, 0, 1])
     with BFGS(target, logfile=None) as optimizer:
@@ -77,9 +58,15 @@ def _driver(moving: Atoms, plan: Plan) -> Any:
     return Langevin(moving, timestep=step, temperature_K=plan.bath_K, friction=friction, rng=rng)
 
 
-def _prepared(atoms: Atoms, engine: str) -> Atoms:
+def _prepared(atoms: Atoms, engine: str, cell: str | None = None) -> Atoms:
     moving = atoms.copy()
-    moving.calc = CALCULATORS[engine][1](moving)
+    if engine in _quantum.NAMES:
+        _quantum.check(engine, moving, cell=cell)
+        moving.calc = _quantum.calculator(engine, moving)
+    else:
+        from ase.calculators.lj import LennardJones
+
+        moving.calc = LennardJones()
     return moving
 
 
@@ -87,12 +74,7 @@ def _called(engine: str, function, *args, **settings):
     try:
         return function(*args, **settings)
     except (RuntimeError, ValueError, ArithmeticError) as error:
-        name, text = CALCULATORS[engine][0], " ".join(str(error).split())
-        raise SimulationError(
-            f"{name} stopped: {text}. Relax the structure with a classical engine first; a self-consistent "
-            "cycle that does not settle often means broken bonds or an odd number of electrons "
-            "(passivate the edge with H)."
-        ) from error
+        raise SimulationError(_quantum.explain(engine, error)) from error
 
 
 def _snapshot(moving: Atoms, step: int, engine: str) -> Snapshot:

@@ -49,6 +49,9 @@ _TABLE = [
     ),
     ("tblite:gfn1", None, 2.458, "any element; bonds that break, charges", "more than about 100 atoms"),
     ("tblite:gfn2", None, 2.451, "as gfn1, newer parameters", "more than about 100 atoms"),
+    ("dftb+:mio", _CH, 2.472, "carbon with hydrogen; bonds that break", "any other element"),
+    ("dftb+:gfn1", None, 2.458, "as tblite:gfn1, with k-points", "unpaired electrons"),
+    ("gpaw:pbe", None, 2.475, "the reference: DFT without fitted bonds", "more than some ten atoms"),
     ("ase:lj", None, None, "a lesson in choosing a potential", "everything with bonds"),
 ]
 ENGINES: dict[str, Engine] = {

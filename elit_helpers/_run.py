@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from ase import Atoms
 
@@ -59,3 +60,15 @@ def common_info(choice: EngineChoice, scale: float, start: float) -> dict[str, A
         "scale": scale,
         "seconds": time.perf_counter() - start,
     }
+
+
+def relaxation(frames: list[Atoms], steps: list[int], fmax: float, info: dict[str, Any]) -> Run:
+    """The `Run` of a relaxation from its frames, which carry energies and forces."""
+    largest = [float(np.linalg.norm(f.get_forces(apply_constraint=False), axis=1).max()) for f in frames]
+    energies = [f.get_potential_energy() for f in frames]
+    log = pd.DataFrame({"step": steps, "potential_eV": energies, "fmax_eV_A": largest})
+    info |= {
+        "converged": largest[-1] <= fmax * 1.001, "fmax": largest[-1],
+        "steps": int(steps[-1]), "energy_eV": float(energies[-1]),
+    }  # fmt: skip
+    return Run(frames[-1], frames, log, info["engine"], info)

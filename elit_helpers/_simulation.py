@@ -12,13 +12,23 @@ import numpy as np
 from ase import Atoms
 
 from elit_helpers import _ase_engines, _checkpoint, _lammps_runs, _ranks
-from elit_helpers._common import PathLike, RandomState, check_choice, check_positive, resolve_rng, spawn_seeds
+from elit_helpers._common import (
+    PathLike,
+    RandomState,
+    check_choice,
+    check_positive,
+    logger,
+    resolve_rng,
+    spawn_seeds,
+)
 from elit_helpers._common import progress as progress_bar
 from elit_helpers._engine_calls import ENSEMBLES, Plan, SimulationError, Snapshot
 from elit_helpers._engines import EngineChoice
 from elit_helpers._lammps import NO_THREADS
 from elit_helpers._md import Record, Share, Watch, check_watch, drift, with_velocities
 from elit_helpers._run import Run, common_info
+
+WORTH_SAYING_S = 10.0
 
 
 def dynamics_of(engine: str, plan: Plan) -> tuple[Callable[..., Iterator[Snapshot]], str]:
@@ -68,6 +78,7 @@ class Simulation:
         # Noise that has been used is not used again.
         self.plan = replace(plan, steps=max(plan.steps - done, 0), seed=self.seed + done)
         self._looks: list[tuple[int, float, float]] = []  # step, wall and processor time
+        self.estimate_s: float | None = None
 
     def run(self, *, progress: bool) -> Run:
         """Run it to its end, or to where it is stopped."""
@@ -115,6 +126,16 @@ class Simulation:
             with self._saving.spend():
                 _checkpoint.save(self.checkpoint, self.record, self._settings)
         self._looks = [*self._looks[:1], (moment.step, time.perf_counter(), time.process_time())]
+        if self.estimate_s is None and len(self._looks) == 2:
+            self._estimate()
+
+    def _estimate(self) -> None:
+        """What the whole will take, from the first steps."""
+        (first, begun, _), (last, now, _) = self._looks
+        steps = self.plan.steps
+        self.estimate_s = (now - begun) / max(last - first, 1) * steps
+        if self.estimate_s > WORTH_SAYING_S:
+            logger.info("%s: about %.0f s for %d steps", self.choice.name, self.estimate_s, steps)
 
     def _told_to_stop(self) -> bool:
         call = self.record.watch.on_progress
@@ -131,7 +152,8 @@ class Simulation:
             "ensemble": plan.ensemble, "temperature_K": self.temperature_K, "bath_K": plan.bath_K,
             "timestep_fs": plan.timestep_fs, "seed": self.seed, "parallel": _in_words(self.choice.name, plan),
             "drift_meV_per_atom": drift(log, len(record.start)), "atom_steps_per_s": rate,
-            "cpu_s": cpu_end - cpu, "stopped": stopped, "resumed_at": self.resumed_at,
+            "estimate_s": self.estimate_s, "cpu_s": cpu_end - cpu, "stopped": stopped,
+            "resumed_at": self.resumed_at,
         }  # fmt: skip
         return Run(record.last, record.trajectory(), log, self.choice.name, info, record.census())
 

@@ -1,8 +1,9 @@
 """Relaxation and molecular dynamics with an engine chosen by name.
 
 `relax` and `run_md` take ASE `Atoms` and give a `Run`: the final structure, the frames on the way, a log and
-what is worth knowing about the run. LAMMPS does its own steps (chunks of its `run` and `minimize`); tight
-binding and the Lennard-Jones lesson go through ASE. Which engine knows which elements is in `ENGINES`.
+what is worth knowing about the run. LAMMPS does its own steps (chunks of its `run` and `minimize`); the
+quantum engines and the Lennard-Jones lesson go through ASE. Which engine knows which elements is in
+`ENGINES`; charge and spin are those that the `Atoms` carry.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
@@ -27,7 +27,7 @@ from elit_helpers._common import (
     check_positive,
     resolve_rng,
 )
-from elit_helpers._engine_calls import Plan, SimulationError, held_atoms
+from elit_helpers._engine_calls import Plan, SimulationError, Snapshot, held_atoms
 from elit_helpers._engines import (
     ENGINES,
     Engine,
@@ -40,13 +40,13 @@ from elit_helpers._engines import (
 )
 from elit_helpers._lammps import potential_file
 from elit_helpers._md import LOG_COLUMNS, Watch, frame
-from elit_helpers._run import Run, common_info
+from elit_helpers._run import Run, common_info, relaxation
 from elit_helpers._simulation import Simulation, check_count, check_plan, dynamics_of
 
 __all__ = [
     "ENGINES", "LOG_COLUMNS", "Engine", "EngineChoice", "EngineMissing", "Run", "SimulationError", "Watch",
-    "choose_engine", "energy_spread", "engine_table", "potential_file", "relax", "run_md", "single_point",
-    "unscaled",
+    "choose_engine", "energy_spread", "engine_table", "estimate_seconds", "potential_file", "relax", "run_md",
+    "single_point", "unscaled",
 ]  # fmt: skip
 
 
@@ -91,9 +91,12 @@ def relax(
     Raises
     ------
     ValueError
-        For an unknown engine or element, atoms too close, or ``cell="xy"`` on a flake.
+        For an unknown engine or element, atoms too close, ``cell="xy"`` on a flake, or, for a quantum engine,
+        an odd number of electrons without a spin (set it with ``atoms.set_initial_magnetic_moments``).
     SimulationError
-        If the engine stops or gives what is not a number.
+        If the engine stops or gives what is not a number; its `run` has what there was until then.
+    EngineMissing
+        If the engine is not installed.
     """
     choice = choose_engine(atoms, engine)
     _check_structure(atoms)
@@ -110,27 +113,20 @@ def relax(
         nudge = nudge_A * np.random.default_rng(0).standard_normal(len(scaled))
         scaled.positions[:, 2] += np.where(held_atoms(scaled), 0.0, nudge)
     kind, _, potential = choice.name.partition(":")
-    if kind == "lammps":
-        moments = list(_lammps_runs.minimise(scaled, potential, fmax=fmax, steps=steps, cell=cell))
-    else:
-        moments = list(_ase_engines.minimise(scaled, choice.name, fmax=fmax, steps=steps, cell=cell))
-    frames = [frame(scaled, moment, scale) for moment in moments]
-    log = pd.DataFrame(
-        {
-            "step": [m.step for m in moments],
-            "potential_eV": [m.energy for m in moments],
-            "fmax_eV_A": [float(np.linalg.norm(m.forces, axis=1).max()) for m in moments],
-        }
-    )
-    last = log.iloc[-1]
-    info = common_info(choice, scale, start) | {
-        "converged": bool(last["fmax_eV_A"] <= fmax * 1.001),
-        "fmax": float(last["fmax_eV_A"]),
-        "steps": int(last["step"]),
-        "energy_eV": float(last["potential_eV"]),
-        "nudged_A": nudge_A if flat else 0.0,
-    }
-    return Run(frames[-1], frames, log, choice.name, info)
+    part, name = (_lammps_runs, potential) if kind == "lammps" else (_ase_engines, choice.name)
+    moments: list[Snapshot] = []
+
+    def result() -> Run:
+        info = common_info(choice, scale, start) | {"nudged_A": nudge_A if flat else 0.0}
+        return relaxation([frame(scaled, m, scale) for m in moments], [m.step for m in moments], fmax, info)
+
+    try:
+        for moment in part.minimise(scaled, name, fmax=fmax, steps=steps, cell=cell):
+            moments.append(moment)
+    except SimulationError as error:
+        error.run = result() if moments else None
+        raise
+    return result()
 
 
 def run_md(
@@ -196,7 +192,8 @@ def run_md(
     -------
     Run
         `info` has ``drift_meV_per_atom`` (trend of the total energy over the run), ``atom_steps_per_s``,
-        ``seed``, ``stopped`` (None, or why), ``resumed_at`` (the step, or None) and ``parallel``.
+        ``estimate_s`` (what the first steps promised for the whole, said to the log as well), ``seed``,
+        ``stopped`` (None, or why), ``resumed_at`` (the step, or None) and ``parallel``.
 
     Raises
     ------
@@ -220,6 +217,16 @@ def run_md(
 
 
 _relax = relax  # for functions with an argument of that name
+
+
+def estimate_seconds(atoms: Atoms, *, engine: str = "auto", steps: int = 100) -> float:
+    """How long `steps` steps of dynamics would take here [s], from the second of two real ones.
+
+    The first force call of a quantum engine starts from nothing and takes longer than those that follow.
+    """
+    check_count("steps", steps, at_least=1)
+    run = run_md(atoms, engine=engine, steps=2, every=1, timestep_fs=0.5, rng=0)
+    return run.info["estimate_s"] / 2 * steps
 
 
 def single_point(atoms: Atoms, *, engine: str = "auto") -> Atoms:
