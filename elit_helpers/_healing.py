@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ase import Atoms
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase import Atoms, units
+from ase.md.velocitydistribution import Stationary
 
 from elit_helpers._common import RandomState, check_choice, check_positive, resolve_rng, spawn_seeds
 from elit_helpers._fate import fate
@@ -271,7 +271,8 @@ def _flying(
     moving, velocities = start.copy(), np.zeros((len(start), 3))
     for part in (~gas, gas):
         piece = moving[part]
-        MaxwellBoltzmannDistribution(piece, temperature_K=kelvin, rng=rng)
+        spread = np.sqrt(units.kB * kelvin * piece.get_masses())
+        piece.set_momenta(rng.standard_normal((len(piece), 3)) * spread[:, None])
         if not piece.constraints:  # what is held can neither drift nor turn
             Stationary(piece, preserve_temperature=False)
         velocities[part] = piece.get_velocities()

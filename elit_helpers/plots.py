@@ -26,6 +26,7 @@ from elit_helpers._drawing import (  # noqa: F401
     row,
     scale_bar,
 )
+from elit_helpers._plots_healing import healing_way, outcomes  # noqa: F401
 from elit_helpers._plots_runs import census, sweep  # noqa: F401
 from elit_helpers._plots_uncertainty import doubt, over_members, reliability  # noqa: F401  (drawn from here)
 
