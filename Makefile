@@ -4,6 +4,7 @@
 #   make lab       open JupyterLab at the first notebook
 #   make check     say what is installed and whether every notebook can run
 #   make bench     measure everything that the course promises and write docs/benchmarks.md (about half an hour)
+#   make quantum   install GPAW for notebook 05 (built here: needs a C++ compiler, libxc and a BLAS, see below)
 #   make handover  run the series and renew the copies that ship in data/handover
 #                  some of them:  make BENCH="training finders" bench
 # Another Python:  make PYTHON=python3.12 course
@@ -15,9 +16,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
+QUANTUM := $(VENV)/.quantum
 
 .DEFAULT_GOAL := setup
-.PHONY: setup course test lint lab check bench handover
+.PHONY: setup course test lint lab check bench handover quantum
 
 setup: $(READY)
 
@@ -54,6 +56,14 @@ lab: $(READY)
 
 check: $(READY)
 	$(PY) -m elit_helpers check
+
+# GPAW comes as C++ and calls the C compiler for it, unless it finds that of MPI. Debian and Ubuntu have what it
+# is built on:  sudo apt install g++ libxc-dev libopenblas-dev python3-dev
+$(QUANTUM): $(READY)
+	CC=g++ $(PY) -m pip install --quiet --disable-pip-version-check -e '.[quantum]'
+	@touch $@
+
+quantum: $(QUANTUM)
 
 # The classical finders are only compared with: where they cannot be installed, the tables go without them.
 $(PEERS): $(READY)

@@ -24,7 +24,8 @@ from elit_helpers import EngineMissing, SimulationError, _dftb_plus, _quantum
 HERE = Path(__file__).resolve().parent.parent
 MIO = next((p for p in (HERE.parent / "shared/slako/mio-1-1",) if p.is_dir()), None)
 has_gpaw = pytest.mark.skipif(
-    importlib.util.find_spec("gpaw") is None, reason="GPAW is not installed (pip install gpaw gpaw-data)"
+    importlib.util.find_spec("gpaw") is None and "ELIT_REQUIRE_GPAW" not in os.environ,
+    reason="GPAW is not installed (pip install gpaw gpaw-data)",
 )
 has_dftb = pytest.mark.skipif(
     shutil.which("dftb+") is None, reason="DFTB+ is not installed (conda install -c conda-forge dftbplus)"
