@@ -195,3 +195,117 @@ def test_the_frame_that_nets_are_judged_on_is_found_in_full(benchmark):
     share, density = frames.share_and_density(frames.by_ensemble(eh.default_ensemble()), frame, size)
     assert share >= training.GOOD_ENOUGH  # or no net could be good enough on it
     assert training.DENSITIES[0] <= density <= training.DENSITIES[1]
+
+
+def test_a_log_of_lammps_is_read_for_its_steps_their_time_and_an_energy(benchmark):
+    log = (
+        "   Step   Temp   PotEng   KinEng   TotEng\n   0  600  -442.5  4.6  -437.9\n"
+        "   50  310  -440.2  2.4  -437.8\nLoop time of 2.5 on 1 procs for 50 steps with 60 atoms\n\n"
+        "80.0% CPU use with 1 MPI tasks x 1 OpenMP threads\n"
+    )
+    dynamics = benchmark("dynamics")
+    assert dynamics.read_log(log, 50) == pytest.approx({"steps": 2.5, "cpu": 2.0, "energy": -440.2})
+    with pytest.raises(ValueError, match="not that of 100 steps"):
+        dynamics.read_log(log, 100)
+
+
+def test_what_frames_hold_is_counted_once_for_each_array(benchmark):
+    import elit_helpers as eh
+
+    frame = eh.graphene_sheet((3, 2))
+    one = benchmark("dynamics").stored_bytes([frame])
+    assert one == len(frame) * (3 * 8 + 8)  # positions and numbers
+    assert benchmark("dynamics").stored_bytes([frame, frame, frame.copy()]) == 2 * one
+
+
+def test_without_the_program_of_lammps_rates_are_left_out(benchmark, monkeypatch, capsys):
+    dynamics = benchmark("dynamics")
+    monkeypatch.setattr(dynamics, "program", lambda: None)
+    assert dynamics.main(quick=True) == {}
+    assert "lmp is not installed" in capsys.readouterr().out
+
+
+def test_a_canonical_temperature_passes_and_one_that_hardly_varies_does_not(benchmark):
+    freedom, kelvin, rng = 177, 300.0, np.random.default_rng(1)
+    energies = rng.chisquare(freedom, 20_000) * kelvin / freedom
+    told = benchmark("potentials").canonical(energies, kelvin, freedom)
+    assert told["mean / T"] == pytest.approx(1, abs=5 * told["± mean"])
+    assert told["variance / canonical"] == pytest.approx(1, abs=5 * told["± variance"])
+    assert told["± variance"] < 0.02
+    stiff = benchmark("potentials").canonical(kelvin + 0.5 * (energies - kelvin), kelvin, freedom)
+    assert stiff["variance / canonical"] == pytest.approx(0.25, abs=0.02)
+
+
+def test_the_error_of_a_mean_counts_only_what_is_independent(benchmark):
+    steps = np.random.default_rng(2).normal(size=2000)
+    canonical = benchmark("potentials").canonical
+    alone, often = (canonical(300 + values, 300.0, 100) for values in (steps, np.repeat(steps, 10)))
+    assert often["± mean"] == pytest.approx(alone["± mean"])
+
+
+def test_a_wrong_force_shows_in_the_differences_of_the_energy(benchmark, monkeypatch):
+    potentials = benchmark("potentials")
+    atoms = potentials.shaken("lammps:tersoff")
+    assert set(atoms.symbols) == {"C", "Si"}
+    assert potentials.force_error("lammps:tersoff", atoms, 3)["largest error [eV/Å]"] < 1e-5
+    right = potentials.eh.single_point
+
+    def wrong(atoms, *, engine):
+        done = right(atoms, engine=engine)
+        done.calc.results["forces"] = done.calc.results["forces"] + 0.01
+        return done
+
+    monkeypatch.setattr(potentials.eh, "single_point", wrong)
+    error = potentials.force_error("lammps:tersoff", atoms, 3)["largest error [eV/Å]"]
+    assert error == pytest.approx(0.01, rel=0.01)
+
+
+def test_lengths_are_compared_in_per_cent_and_energies_in_ev(benchmark):
+    potentials = benchmark("potentials")
+    reference = potentials.REFERENCE.loc[["lammps:lcbop"]]
+    measured = reference.assign(
+        lattice_A=reference["lattice_A"] * 1.02, vacancy_eV=reference["vacancy_eV"] + 0.3
+    )
+    both, difference = potentials.beside(measured)
+    assert difference.loc["lammps:lcbop", ["lattice_A", "vacancy_eV"]].tolist() == pytest.approx([2.0, 0.3])
+    assert both["vacancy_eV"].loc["lammps:lcbop", ["measured", "reference"]].tolist() == pytest.approx(
+        [7.9, 7.6]
+    )
+
+
+def test_two_directions_of_a_turned_bond_have_the_same_atoms_and_neighbours(benchmark):
+    import elit_helpers as eh
+
+    turned = benchmark("potentials").turned_bonds(eh.graphene_sheet((8, 5)))
+    assert len(turned) == 2
+    for atoms in turned.values():
+        count = eh.ring_census(eh.relax(atoms, engine="lammps:lcbop", nudge_A=0.0).atoms)["count"]
+        assert (count[5], count[7]) == (2, 2)
+
+
+def test_a_structure_that_is_the_truth_deviates_by_nothing(benchmark):
+    structure = benchmark("structure")
+    truth = structure.truth_of(0)
+    assert {"C", "Si"} == set(truth.symbols)
+    assert structure.eh.compare_structures(truth, truth)["rmse_A"] < 1e-9
+
+
+def test_seams_of_a_defect_in_a_flake_are_measured_after_relaxation(benchmark):
+    import elit_helpers as eh
+
+    flake = eh.graphene_sheet((45.0, 45.0), a=2.5, angle=11)
+    flake, info = eh.add_stone_wales(
+        flake, int(np.linalg.norm(flake.positions - flake.positions.mean(0), axis=1).argmin())
+    )
+    patch = eh.embed(flake, info["position"][:2])
+    told = benchmark("structure").seam(patch)
+    assert told["seam bonds, relaxed"] == told["seam bonds"] > 0
+    assert 1.3 < told["shortest, relaxed [Å]"] <= told["longest, relaxed [Å]"] < 1.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["potentials", "dynamics", "structure"])
+def test_a_benchmark_of_simulations_runs_and_says_what_is_wanted(benchmark, name):
+    tables = benchmark(name).main(quick=True)
+    assert "Wanted and measured" in tables or not tables
+    assert all(len(table) for table in tables.values())
