@@ -64,8 +64,9 @@ def defect_bonds(
 ) -> pd.DataFrame:
     """List the bonds of a defect by numbers that walk round its rings, as the lecture's table does.
 
-    Atom 1 is the uppermost of the defect (the leftmost of several). The numbers go on counter-clockwise
-    round the largest ring, then round the ring that shares most atoms with those already numbered.
+    Atom 1 is the uppermost (the leftmost of several) of the largest ring. The numbers go on counter-clockwise
+    round it, then round the ring that shares most atoms with those already numbered. A foreign atom is
+    number 1, and its partners follow from the top.
 
     Parameters
     ----------
@@ -100,10 +101,11 @@ def defect_bonds(
     own = [
         r for r in rings(atoms, cutoffs=cutoffs).itertuples() if r.size != 6 and set(r.atoms) <= {*members}
     ]
-    number = _numbers(atoms, [r.atoms for r in own], members)
     edges = find_edges(atoms, cutoffs)
     ends = {(i, j) for i, j in zip(edges.i.tolist(), edges.j.tolist(), strict=True)}
-    pairs = sorted((number[i], number[j], i, j) for i, j in ends if {i, j} <= {*members})
+    partners = [] if own else [j for i, j in ends if i == members[0]]
+    number = _numbers(atoms, [r.atoms for r in own]) if own else _numbers_about(atoms, members[0], partners)
+    pairs = sorted((number[i], number[j], i, j) for i, j in ends if {i, j} <= number.keys())
     pairs = [pair for pair in pairs if pair[0] < pair[1]]
     i, j = np.array([pair[2:] for pair in pairs], int).reshape(-1, 2).T
     table = pd.DataFrame({"name": [f"{a}-{b}" for a, b, *_ in pairs], "i": i, "j": j})
@@ -114,21 +116,30 @@ def defect_bonds(
     return table
 
 
-def _numbers(atoms: Any, own: list[tuple[int, ...]], members: Sequence[int]) -> dict[int, int]:
-    """Number the atoms of a defect from 1, ring by ring."""
-    height = {k: tuple(np.round(atoms.positions[k, [1, 0]] * [-1, 1], 3)) for k in members}
+def _numbers(atoms: Any, left: list[tuple[int, ...]]) -> dict[int, int]:
+    """Number the atoms of rings from 1, ring by ring; `left` becomes empty."""
     order: dict[int, int] = {}
-    left = [*own] or [tuple(members)]
     while left:
         # Geometry alone decides, so that the numbers do not depend on the order of the atoms in the file.
-        ring = max(
-            left, key=lambda r: (len({*r} & {*order}), len(r), tuple(-x for x in min(map(height.get, r))))
-        )
+        first = {ring: min(range(len(ring)), key=lambda n: _from_top(atoms, ring[n])) for ring in left}
+        rank = {r: (-len({*r} & {*order}), -len(r), _from_top(atoms, r[first[r]])) for r in left}
+        ring = min(left, key=rank.get)
         left.remove(ring)
-        start = ring.index(min(ring, key=height.get))
-        for k in ring[start:] + ring[:start]:
+        for k in ring[first[ring] :] + ring[: first[ring]]:
             order.setdefault(k, len(order) + 1)
     return order
+
+
+def _numbers_about(atoms: Any, centre: int, partners: Sequence[int]) -> dict[int, int]:
+    """Number a foreign atom and its partners from 1."""
+    order = [centre, *sorted(partners, key=lambda k: _from_top(atoms, k))]
+    return {k: n for n, k in enumerate(order, 1)}
+
+
+def _from_top(atoms: Any, k: int) -> tuple[float, float]:
+    """Sort atoms from the top downwards, the leftmost of a row first; a rounding error is no difference."""
+    x, y = np.round(atoms.positions[k, :2], 3).tolist()
+    return -y, x
 
 
 def _lengths(atoms: Any, i: np.ndarray, j: np.ndarray) -> np.ndarray:

@@ -180,8 +180,6 @@ def _run(task: _Task) -> tuple[dict[str, Any], Atoms, pd.DataFrame | None]:
     try:
         run = run_md(task.start, engine=task.engine, steps=steps, every=every, **settings)
         cooled = relax(run.atoms, engine=task.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
-        # A named engine leaves a periodic cell as it is, and with it the scale that it has.
-        cooled.info["lattice_scale"] = run.atoms.info["lattice_scale"]
     except SimulationError as error:
         where = f"{task.temperature_K:g} K, replica {task.replica}, seed {task.seed}"
         raise SimulationError(f"The run at {where} stopped: {error}") from error

@@ -196,6 +196,16 @@ def test_numbers_do_not_depend_on_the_order_of_the_atoms(seed):
     assert one["length_A"].to_numpy() == pytest.approx(two["length_A"].to_numpy())
 
 
+def test_a_foreign_atom_is_number_one_among_its_partners():
+    atoms = sheet()
+    k = middle(atoms)
+    atoms.symbols[k] = "Si"
+    table = eh.defect_bonds(atoms)
+    assert table["name"].to_list() == ["1-2", "1-3", "1-4"]
+    assert set(table["i"]) == {k}
+    assert atoms.positions[table["j"], 1].tolist() == sorted(atoms.positions[table["j"], 1], reverse=True)
+
+
 def test_bonds_in_motion_are_measured_in_every_frame():
     atoms = MADE["Stone–Wales 5-7-7-5"](sheet(), (15, 15))
     i, j = eh.defect_bonds(atoms)[["i", "j"]].iloc[0]
