@@ -9,10 +9,13 @@ DATA_FOLDER/healing. A run by tight binding takes about 45 s of one processor, o
 
 import argparse
 import datetime as dt
+import gzip
+import io
 import itertools
 import json
 import os
 import zlib
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,7 +36,7 @@ WAYS = ((2.5, 0.0, 0.0), (4.0, 0.0, 90.0), (3.5, 50.0, 0.0))  # distance [Å], a
 TEMPERATURES_K = (300.0, 2000.0)
 COLLISION_EV, TIME_FS, KEEP_FS = 3.0, 400.0, 10.0
 ENGINES = {"xtb": "tblite:gfn1", "airebo": "lammps:airebo"}
-AIREBO_REPLICAS = 10
+AIREBO_REPLICAS = 5
 
 
 def flake(folder, engine):
@@ -129,6 +132,50 @@ def run_all(folder, work, replicas):
         save(work / f"{name}.json", json.dumps(entry, default=float))
 
 
+def collect(folder, work, replicas):
+    """Put what is in the work folder together: the table, the frames by tight binding, the flakes."""
+    rows, frames, failed, missing = [], [], {}, []
+    for name, kind, *_ in tasks(replicas, AIREBO_REPLICAS):
+        if not (work / f"{name}.json").exists():
+            reason = work / f"{name}.failed"
+            failed |= {name: reason.read_text(encoding="utf-8").strip()} if reason.exists() else {}
+            missing += [] if reason.exists() else [name]
+            continue
+        entry = json.loads((work / f"{name}.json").read_text(encoding="utf-8"))
+        versions = ", ".join(f"{key} {entry['versions'][key]}" for key in ("ase", "lammps", "tblite"))
+        rows.append(entry["row"] | {"created": entry["created"], "versions": versions})
+        if kind == "xtb":
+            frames += [
+                marked(frame, entry["row"]["molecule"]) for frame in read(work / f"{name}.extxyz", ":")
+            ]
+    text = io.StringIO()
+    write(text, frames, format="extxyz")
+    target = folder / "healing"
+    save(target / "runs.csv", pd.DataFrame(rows).round(5).to_csv(index=False))
+    with atomic_write(target / "runs.extxyz.gz") as path:
+        path.write_bytes(gzip.compress(text.getvalue().encode(), 9, mtime=0))
+    for kind in ENGINES:
+        sheet = read(work / f"flake_{kind}.extxyz")
+        with atomic_write(target / f"flake_{kind}.extxyz") as path:
+            write(path, sheet, columns=["symbols", "positions", "move_mask"])
+    card = {
+        "recipe": "data/recipes/make_healing.py", "licence": "CC BY 4.0", "seed": SEED,
+        "seeds": "numpy SeedSequence([seed, crc32 of the start]): its place, its velocities",
+        "hole": {"movie": "development", "frame": FRAME, "x_A": EMPTY_A[0], "y_A": EMPTY_A[1]},
+        "radius_A": RADIUS_A, "ways (distance_A, angle, turned)": WAYS, "temperatures_K": TEMPERATURES_K,
+        "collision_eV": COLLISION_EV, "time_fs": TIME_FS, "engines": ENGINES,
+        "runs": dict(Counter(row["engine"] for row in rows)), "failed": failed, "not_computed": missing,
+    }  # fmt: skip
+    save(target / "card.json", json.dumps(card, indent=1) + "\n")
+
+
+def marked(frame, molecule):
+    """A frame with its molecule, the last atoms, marked as `eh.approach` does."""
+    count = len(Atoms(molecule))
+    frame.arrays["molecule"] = np.arange(len(frame)) >= len(frame) - count
+    return frame
+
+
 def main():
     home = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(
@@ -142,6 +189,7 @@ def main():
     asked.work.mkdir(parents=True, exist_ok=True)
     if not asked.collect:
         run_all(asked.folder, asked.work, asked.replicas)
+    collect(asked.folder, asked.work, asked.replicas)
 
 
 if __name__ == "__main__":
