@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import find_mic
+from ase.neighborlist import neighbor_list
 from scipy.spatial import cKDTree
 
 from elit_helpers._common import RandomState, check_choice, check_positive, resolve_rng
@@ -71,19 +73,19 @@ def add_hole(atoms: Atoms, *, center, radius_A: float) -> tuple[Atoms, dict[str,
     """
     check_positive("radius_A", radius_A, unit="Å")
     center = np.asarray(center, float)[:2]
-    gone = np.hypot(*(atoms.positions[:, :2] - center).T) < radius_A
+    step = (atoms.positions - [*center, 0.0]) * [1.0, 1.0, 0.0]
+    away = find_mic(step, atoms.cell, atoms.pbc)[1] if atoms.pbc.any() else np.linalg.norm(step, axis=1)
+    gone = away < radius_A
     if not gone.any():
         raise ValueError(f"No atom lies within {radius_A:g} Å of {tuple(center)}; choose another `center`.")
-    near = np.hypot(*(atoms.positions[:, :2] - center).T) < radius_A + 4
-    gone = _trim(atoms, gone, near)
+    gone = _trim(atoms, gone, away < radius_A + 4)
     out = atoms[~gone]
     return out, {"defect": "hole", "removed": np.flatnonzero(gone).tolist(), "position": center}
 
 
 def _degrees(atoms, reach):
-    """Number of neighbours of each atom, none across periodic borders."""
-    pairs = cKDTree(atoms.positions).query_pairs(reach, output_type="ndarray")
-    return np.bincount(pairs.ravel(), minlength=len(atoms))
+    """Number of neighbours of each atom."""
+    return np.bincount(neighbor_list("i", atoms, reach), minlength=len(atoms))
 
 
 def _trim(atoms, gone, near):

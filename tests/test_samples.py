@@ -72,6 +72,18 @@ def test_no_atom_hangs_by_one_bond_at_a_hole():
     assert degrees(sheet)[near].min() == 2
 
 
+def test_a_hole_at_a_periodic_wall_is_the_hole_in_the_middle():
+    sheet = samples.graphene_sheet((12, 7))
+    middle = sheet.positions[samples.nearest(sheet, sheet.cell.diagonal()[:2] / 2), :2]
+    inside, _ = samples.add_hole(sheet, center=middle, radius_A=4.5)
+    moved = sheet.copy()
+    moved.positions[:, :2] -= middle
+    moved.wrap()
+    across, info = samples.add_hole(moved, center=(0.0, 0.0), radius_A=4.5)
+    assert len(across) == len(inside)
+    assert len(info["removed"]) > 10
+
+
 def test_a_grain_boundary_has_no_atoms_on_top_of_each_other():
     sheet, info = samples.add_grain_boundary(samples.graphene_sheet((30.0, 30.0)), angle=24)
     distance = sheet.get_all_distances() + 9 * np.eye(len(sheet))
@@ -94,7 +106,7 @@ def test_an_index_outside_and_an_unknown_element_are_refused():
     with pytest.raises(ValueError, match="'Si'"):
         samples.substitute(sheet, 0, "Xx")
     with pytest.raises(ValueError, match="No atom lies within"):
-        samples.add_hole(sheet, center=(100, 100), radius_A=2)
+        samples.add_hole(samples.graphene_sheet((10.0, 10.0)), center=(100, 100), radius_A=2)
 
 
 @pytest.mark.parametrize("name", samples.MATERIALS)
