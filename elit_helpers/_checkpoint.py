@@ -15,7 +15,7 @@ from ase import Atoms
 
 from elit_helpers._common import PathLike, atomic_write
 from elit_helpers._engine_calls import Snapshot, held_atoms
-from elit_helpers._md import Record, frame
+from elit_helpers._md import Record
 
 FORMAT = 1
 FIELDS = ("positions", "velocities", "forces", "cell")
@@ -63,13 +63,14 @@ def load(path: PathLike, record: Record, settings: dict[str, Any]) -> dict[str, 
             arrays = {name: file[name] for name in file.files}
         saved = json.loads(str(arrays["settings"]))
         log, census = (_table(arrays[name]) for name in ("log", "census"))
-        frames = _frames(arrays, record)
+        moments = _moments(arrays)
+        frames = [record.frame(moment) for moment in moments[:-1]]
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"`checkpoint` {path} cannot be read ({error}). Delete it to start anew, or name another file."
         ) from error
     _check_same(path, saved, settings)
-    record.restore(log, frames[:-1], frames[-1], census)
+    record.restore(log, frames, moments[-1], census)
     return saved
 
 
@@ -79,17 +80,10 @@ def _table(text: np.ndarray) -> pd.DataFrame:
     return table
 
 
-def _frames(arrays: dict[str, np.ndarray], record: Record) -> list[Atoms]:
-    moments = [
-        Snapshot(
-            **{name: arrays[name][k] for name in FIELDS},
-            energy=float(arrays["energy"][k]),
-            step=int(arrays["step"][k]),
-        )
-        for k in range(len(arrays["step"]))
-    ]
-    times = [moment.step * record.timestep_fs for moment in moments]
-    return [frame(record.start, m, record.scale, time_fs=t) for m, t in zip(moments, times, strict=True)]
+def _moments(arrays: dict[str, np.ndarray]) -> list[Snapshot]:
+    steps, energies = arrays["step"].tolist(), arrays["energy"].tolist()
+    rows = [{name: arrays[name][k] for name in FIELDS} for k in range(len(steps))]
+    return [Snapshot(**row, energy=e, step=k) for row, e, k in zip(rows, energies, steps, strict=True)]
 
 
 def _check_same(path: PathLike, saved: dict[str, Any], settings: dict[str, Any]) -> None:

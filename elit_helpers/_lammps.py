@@ -152,6 +152,7 @@ class Session:
             self.command("processors * * 1")  # a sheet is cut across, never along its plane
         self.command(*self._box_lines(box, len(elements)))
         self._fractional = (atoms.positions - self._corner) @ np.linalg.inv(cell)
+        self._edges = None
         self._place(atoms, box, elements)
         style, file = POTENTIALS[potential]
         self.command(
@@ -226,19 +227,23 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """Read positions, velocities, forces and energy; positions go on through the periodic boundary."""
-        low, high, xy, yz, xz, *_ = self._lmp.extract_box()
-        box = np.diag(np.subtract(high, low))
-        box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
-        fractional = (self._get("x") - low) @ np.linalg.inv(box)
-        step = fractional - self._fractional
-        self._fractional = self._fractional + step - np.round(step)
+        edges = self._lmp.extract_box()[:5]
+        if edges != self._edges:  # of a box that has changed, or at the first look
+            low, high, xy, yz, xz = self._edges = edges
+            box = np.diag(np.subtract(high, low))
+            box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
+            self._low, self._to_fractional = np.array(low), np.linalg.inv(box)
+            self._cell = box @ self._to_lammps.T
+        fractional = (self._get("x") - self._low) @ self._to_fractional
+        fractional -= np.rint(fractional - self._fractional)
+        self._fractional = fractional
         back = self._to_lammps.T
         return Snapshot(
-            positions=self._fractional @ box @ back + self._corner,
-            velocities=self._get("v") @ back * A_PER_PS,
+            positions=fractional @ self._cell + self._corner,
+            velocities=self._get("v") @ (back * A_PER_PS),
             forces=self._get("f") @ back,
             energy=float(self._lmp.extract_compute("thermo_pe", 0, 0)),
-            cell=box @ back,
+            cell=self._cell,
             step=int(self._lmp.extract_global("ntimestep")),
         )
 

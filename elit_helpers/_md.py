@@ -16,7 +16,7 @@ from ase.md.velocitydistribution import Stationary, ZeroRotation
 from elit_helpers._common import check_positive
 from elit_helpers._engine_calls import Snapshot, held_atoms
 from elit_helpers._engines import scale_of, stretched
-from elit_helpers._rings import COOLED, find_edges
+from elit_helpers._rings import COOLED, boxed, complete_cutoffs
 from elit_helpers.analysis import ring_census
 
 LOG_COLUMNS = [
@@ -83,6 +83,24 @@ class Share:
         self._spent += self._last
 
 
+class BondCount:
+    """Number and mean length of the bonds, without a table of them, which would take longer than the steps."""
+
+    def __init__(self, like: Atoms):
+        self._atoms, scale = Atoms(like.numbers, cell=like.cell, pbc=like.pbc), scale_of(like)
+        # Cut-offs are for lengths of the picture; what is measured are the engine's.
+        known = complete_cutoffs(None, sorted(set(like.get_chemical_symbols())))
+        self._cutoffs = {pair: length * scale for pair, length in known.items()}
+
+    def __call__(self, positions: np.ndarray) -> tuple[int, float]:
+        """Count them at these positions (N, 3)."""
+        from matscipy.neighbours import neighbour_list
+
+        self._atoms.positions = positions
+        lengths = neighbour_list("d", boxed(self._atoms), self._cutoffs)  # each bond twice
+        return len(lengths) // 2, float(lengths.mean()) if len(lengths) else np.nan
+
+
 class Record:
     """What a simulation has given so far: rows of the log, frames, ring counts.
 
@@ -99,50 +117,56 @@ class Record:
     """
 
     def __init__(self, start: Atoms, timestep_fs: float, *, conserves_rotation: bool, watch: Watch | None):
-        self.start, self.timestep_fs = start, timestep_fs
-        self.scale = scale_of(start)
+        self.start, self.timestep_fs, self.scale = start, timestep_fs, scale_of(start)
         self.watch = watch or Watch(census=False)
         self.rows = 0
-        self._table = np.empty((64, len(LOG_COLUMNS)))
         self.frames: list[Atoms] = []
         self.counts: list[dict[str, float]] = []
-        self.last: Atoms | None = None
+        self._table = np.empty((64, len(LOG_COLUMNS)))
+        self._moment: Snapshot | None = None
         self._freedom = freedom(start, conserves_rotation=conserves_rotation)
-        self._census = Share(self.watch.share)
-        self._near = (
-            None if self.watch.around is None else near(start, self.watch.around, self.watch.radius_A)
-        )
+        self._masses, self._bonds = start.get_masses(), BondCount(start)
+        self._census, around = Share(self.watch.share), self.watch.around
+        self._near = None if around is None else near(start, around, self.watch.radius_A)
 
     def take(self, moment: Snapshot) -> None:
         """Note a moment: a row of the log, and a frame and a ring census where they are due."""
-        current = frame(self.start, moment, self.scale, time_fs=moment.step * self.timestep_fs)
         if self.rows == len(self._table):
             self._table = np.concatenate([self._table, np.empty_like(self._table)])
-        self._table[self.rows] = self._row(current, moment)
+        self._table[self.rows] = self._row(moment)
         keep = self.watch.keep_every
         if keep is None or moment.step % keep == 0:
-            self.frames.append(current)
-        self.last, self.rows = current, self.rows + 1  # from here on it counts, whatever interrupts
+            self.frames.append(self.frame(moment))
+        self._moment, self.rows = moment, self.rows + 1  # from here on it counts, whatever interrupts
         if self.watch.census and self._census.allows():
             with self._census.spend():
-                counts = self._rings(current)
-            self.counts.append({"step": moment.step, "time_fs": current.info["time_fs"], **counts})
+                counts = self._rings(self.last)
+            self.counts.append({"step": moment.step, "time_fs": moment.step * self.timestep_fs, **counts})
 
-    def restore(self, log: pd.DataFrame, frames: list[Atoms], last: Atoms, census: pd.DataFrame) -> None:
+    def frame(self, moment: Snapshot) -> Atoms:
+        """The structure at a moment."""
+        return frame(self.start, moment, self.scale, time_fs=moment.step * self.timestep_fs)
+
+    @property
+    def last(self) -> Atoms:
+        """The structure at the last moment."""
+        return self.frame(self._moment)
+
+    def restore(self, log: pd.DataFrame, frames: list[Atoms], last: Snapshot, census: pd.DataFrame) -> None:
         """Go on from what an earlier run had noted."""
         self._table, self.rows = log[LOG_COLUMNS].to_numpy(float), len(log)
-        self.frames, self.last = frames, last
+        self.frames, self._moment = frames, last
         self.counts = census.to_dict("records")
 
     def kept(self) -> list[Atoms]:
         """The frames to keep, without one that an interrupt left unfinished."""
-        return [one for one in self.frames if one.info["time_fs"] <= self.last.info["time_fs"]]
+        now = self._moment.step * self.timestep_fs
+        return [one for one in self.frames if one.info["time_fs"] <= now]
 
     def trajectory(self) -> list[Atoms]:
         """The frames kept, and the last one in any case."""
-        kept = self.kept()
-        whole = kept and kept[-1].info["time_fs"] == self.last.info["time_fs"]
-        return kept if whole else [*kept, self.last]
+        kept, last = self.kept(), self.last
+        return kept if kept and kept[-1].info["time_fs"] == last.info["time_fs"] else [*kept, last]
 
     @property
     def steps(self) -> int:
@@ -161,20 +185,14 @@ class Record:
         table.attrs["cutoffs"] = dict(COOLED)
         return table.fillna(0).astype(dict.fromkeys(["step", *sizes], int))
 
-    def _row(self, current: Atoms, moment: Snapshot) -> tuple[float, ...]:
-        kinetic = current.get_kinetic_energy()
+    def _row(self, moment: Snapshot) -> tuple[float, ...]:
+        kinetic = 0.5 * float(np.einsum("i,ij,ij", self._masses, moment.velocities, moment.velocities))
         kelvin = 2 * kinetic / (self._freedom * units.kB)
-        # Cut-offs are for lengths of the picture; the mean is the engine's own, as the positions are.
-        lengths = np.linalg.norm(find_edges(self._in_the_picture(current)).vector, axis=1)
-        mean = lengths.mean() * self.scale if len(lengths) else np.nan
         passed, total = moment.step * self.timestep_fs, moment.energy + kinetic
-        return (moment.step, passed, kelvin, moment.energy, kinetic, total, len(lengths) // 2, mean)
-
-    def _in_the_picture(self, atoms: Atoms) -> Atoms:
-        return atoms if self.scale == 1.0 else stretched(atoms, 1.0 / self.scale)
+        return (moment.step, passed, kelvin, moment.energy, kinetic, total, *self._bonds(moment.positions))
 
     def _rings(self, current: Atoms) -> dict[int, int]:
-        atoms = self._in_the_picture(current)
+        atoms = current if self.scale == 1.0 else stretched(current, 1.0 / self.scale)
         if self._near is not None:
             atoms = atoms[self._near]
             atoms.pbc = False

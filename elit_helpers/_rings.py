@@ -67,12 +67,13 @@ def find_edges(atoms: Any, cutoffs: Cutoffs | None = None) -> Edges:
     if len(atoms) < 2:
         none = np.zeros(0, int)
         return Edges(none, none, np.zeros((0, 3)), np.zeros((0, 3), int))
-    table = _complete(cutoffs, sorted(set(atoms.get_chemical_symbols())))
-    i, j, vector, image = matscipy_neighbours.neighbour_list("ijDS", _boxed(atoms), table)
+    table = complete_cutoffs(cutoffs, sorted(set(atoms.get_chemical_symbols())))
+    i, j, vector, image = matscipy_neighbours.neighbour_list("ijDS", boxed(atoms), table)
     return Edges(i, j, vector, image)
 
 
-def _complete(cutoffs: Cutoffs | None, elements: list[str]) -> dict[tuple[str, str], float]:
+def complete_cutoffs(cutoffs: Cutoffs | None, elements: list[str]) -> dict[tuple[str, str], float]:
+    """The longest bond of each pair of these elements [Å]."""
     known = {frozenset(pair): float(length) for pair, length in (cutoffs or CUTOFFS).items()}
     pairs = [(a, b) for n, a in enumerate(elements) for b in elements[n:]]
     missing = [pair for pair in pairs if frozenset(pair) not in known]
@@ -84,7 +85,7 @@ def _complete(cutoffs: Cutoffs | None, elements: list[str]) -> dict[tuple[str, s
     return {pair: known[frozenset(pair)] for pair in pairs}
 
 
-def _boxed(atoms: Any) -> Any:
+def boxed(atoms: Any) -> Any:
     """Give directions without a cell vector one that holds the atoms, as the neighbour search needs three."""
     if atoms.cell.rank == 3:
         return atoms

@@ -155,7 +155,8 @@ class Simulation:
             "estimate_s": self.estimate_s, "cpu_s": cpu_end - cpu, "stopped": stopped,
             "resumed_at": self.resumed_at,
         }  # fmt: skip
-        return Run(record.last, record.trajectory(), log, self.choice.name, info, record.census())
+        frames = record.trajectory()
+        return Run(frames[-1], frames, log, self.choice.name, info, record.census())
 
 
 _FREE = ("steps", "seed", "threads", "ranks")  # a run may go on with others
