@@ -164,6 +164,7 @@ _PUBLIC = {
         "energy_spread",
         "engine_table",
         "estimate_seconds",
+        "has_engine",
         "potential_file",
         "relax",
         "run_md",

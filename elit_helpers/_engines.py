@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -91,6 +93,12 @@ def engine_table() -> pd.DataFrame:
         for name, e in ENGINES.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("engine")
+
+
+def has_engine(name: str) -> bool:
+    """Whether an engine's program or package is on this machine (not whether its parameters are)."""
+    package = ENGINES[check_choice("name", name, list(ENGINES))].package
+    return shutil.which(package) is not None if package == "dftb+" else find_spec(package) is not None
 
 
 def choose_engine(atoms: Atoms, engine: str = "auto") -> EngineChoice:

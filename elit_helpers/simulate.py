@@ -34,6 +34,7 @@ from elit_helpers._engines import (
     EngineChoice,
     choose_engine,
     engine_table,
+    has_engine,
     scale_of,
     stretched,
     to_own_lattice,
@@ -45,8 +46,8 @@ from elit_helpers._simulation import Simulation, check_count, check_plan, dynami
 
 __all__ = [
     "ENGINES", "LOG_COLUMNS", "Engine", "EngineChoice", "EngineMissing", "Run", "SimulationError", "Watch",
-    "choose_engine", "energy_spread", "engine_table", "estimate_seconds", "potential_file", "relax", "run_md",
-    "single_point", "unscaled",
+    "choose_engine", "energy_spread", "engine_table", "estimate_seconds", "has_engine", "potential_file",
+    "relax", "run_md", "single_point", "unscaled",
 ]  # fmt: skip
 
 
