@@ -84,7 +84,7 @@ class Share:
 
 
 class BondCount:
-    """Number and mean length of the bonds, without a table of them, which would take longer than the steps."""
+    """Number and mean length of the bonds, without a table of them, which would cost more than the steps."""
 
     def __init__(self, like: Atoms):
         self._atoms, scale = Atoms(like.numbers, cell=like.cell, pbc=like.pbc), scale_of(like)
@@ -192,26 +192,28 @@ class Record:
         return (moment.step, passed, kelvin, moment.energy, kinetic, total, *self._bonds(moment.positions))
 
     def _rings(self, current: Atoms) -> dict[int, int]:
-        atoms = current if self.scale == 1.0 else stretched(current, 1.0 / self.scale)
+        atoms = current
         if self._near is not None:
-            atoms = atoms[self._near]
-            atoms.pbc = False
+            own, shift = self._near
+            atoms = Atoms(current.numbers[own], current.positions[own] + shift)
+        if self.scale != 1.0:
+            atoms = stretched(atoms, 1.0 / self.scale)
         count = ring_census(atoms, cutoffs=COOLED)["count"]
         return {int(size): int(number) for size, number in count.items()}
 
 
-def near(atoms: Atoms, around: Sequence[float], radius_A: float) -> np.ndarray:
-    """Indices of the atoms within a radius [Å] of x, y, across cell walls that are periodic."""
+def near(atoms: Atoms, around: Sequence[float], radius_A: float) -> tuple[np.ndarray, np.ndarray]:
+    """The atoms within a radius [Å] of x, y: their indices, and what brings them to one side of the walls."""
     from ase.geometry import find_mic
 
     away = atoms.positions - [*around, 0.0]
-    away[:, 2] = 0.0
+    flat = away * [1.0, 1.0, 0.0]
     if atoms.pbc[:2].any():
-        away, _ = find_mic(away, atoms.cell, pbc=[*atoms.pbc[:2], False])
-    found = np.flatnonzero(np.hypot(away[:, 0], away[:, 1]) <= radius_A)
+        flat, _ = find_mic(flat, atoms.cell, pbc=[*atoms.pbc[:2], False])
+    found = np.flatnonzero(np.hypot(flat[:, 0], flat[:, 1]) <= radius_A)
     if not len(found):
         raise ValueError(f"`around` is {list(around)}, but no atom is within {radius_A:g} Å of it.")
-    return found
+    return found, ((flat - away) * [1.0, 1.0, 0.0])[found]
 
 
 def frame(like: Atoms, moment: Snapshot, scale: float, *, time_fs: float | None = None) -> Atoms:
