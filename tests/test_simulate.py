@@ -379,7 +379,7 @@ def test_potentials_agree_with_their_reference_values():
         assert row["lattice_A"] == pytest.approx(lattice, rel=0.01)
         assert row["vacancy_eV"] == pytest.approx(vacancy, abs=0.1)
         assert row["stone_wales_flat_eV"] == pytest.approx(stone_wales, abs=0.15)  # depends on the box
-        assert row["stone_wales_eV"] < row["stone_wales_flat_eV"]  # buckling is free to help
+        assert row["stone_wales_eV"] < row["stone_wales_flat_eV"] + 0.01  # buckling is free to help
 
 
 def test_every_engine_says_what_it_is_for():
