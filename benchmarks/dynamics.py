@@ -251,7 +251,7 @@ def wanted(
         *rows,
         ("the same by processor time, the worst", "≥ 0.95", float(speed["ratio, processor"].min())),
         ("energies of both after 50 steps differ by, at most", "≤ 0.001 eV", apart),
-        ("memory grown over that of a copy of the frames kept", "≤ 1.05", share),  # the heap is never without holes
+        ("memory grown over that of a copy of the frames kept", "≤ 1.05", share),  # a heap has holes
         ("memory grown by a run that keeps two frames", "≤ 1 MB", float(few["grown by [MB]"])),
         *[(f"sweep of a {name}, 5 temperatures × 3 runs", "≤ 90 s", s) for name, s in seconds.items()],
     ]  # fmt: skip
