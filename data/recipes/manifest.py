@@ -16,9 +16,14 @@ RECIPES = {
     "movie": "data/recipes/make_movie.py",
     "handover": "make handover",
     "dftb_plus": "data/recipes/make_dftb_plus.py",
+    "healing": "data/recipes/make_healing.py",
     "real_frames.json": "data/recipes/measure_real_frames.py",
 }
-OTHERS = {"movie/kernel_check.json": "data/recipes/compare_kernels.py"}  # files with a recipe of their own
+OTHERS = {  # files with a recipe of their own
+    "movie/kernel_check.json": "data/recipes/compare_kernels.py",
+    "healing/barrier.extxyz": "data/recipes/make_healing_barrier.py",
+    "healing/barrier.json": "data/recipes/make_healing_barrier.py",
+}
 
 
 def main(folder):
