@@ -246,7 +246,7 @@ def wanted(
     ]
     few, many = held.iloc[0], held.iloc[1]
     apart = float(speed["energies differ by [eV]"].max())
-    share = float(many["grown by [MB]"] / many["a copy of the frames [MB]"])
+    share = float(many["grown by [MB]"] / (many["a copy of the frames [MB]"] or np.nan))  # 0: fits into holes
     return [
         *rows,
         ("the same by processor time, the worst", "≥ 0.95", float(speed["ratio, processor"].min())),
