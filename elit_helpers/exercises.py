@@ -301,6 +301,17 @@ def _femtoseconds_in_an_hour(answer: Any) -> tuple[bool, str]:
     return False, "How long is one call for twice as many atoms? Then divide 3600 s by it."
 
 
+@exercise("05.3")
+def _unpaired_electrons(answer: Any) -> tuple[bool, str]:
+    if near(answer, 1, 0.01):
+        return True, "Yes: 155 electrons, an odd number, so one is left without a partner."
+    if near(answer, 0, 0.01):
+        return False, "Then all would be paired. Can an odd number be?"
+    if near(answer, 155, 0.01):
+        return False, "That is how many electrons there are. How many of them have no partner?"
+    return False, "24 carbons with six electrons, 11 hydrogens with one: odd or even?"
+
+
 # --------------------------------------------------------------------------- 06 theory meets experiment
 @exercise("06.1")
 def _mean_of_a_published_ring(answer: Any) -> tuple[bool, str]:

@@ -48,6 +48,8 @@ def test_an_unknown_exercise_is_refused(doubled):
         ("03.1", (3.84, 39.456), (39.456, 3.84), "wrong order"),
         ("03.1", (3.84, 39.456), (3.84, 9.6), "mirrored"),
         ("03.1", (3.84, 39.456), (3.84, 39.552), "number 511"),
+        ("05.3", 1, 0, "an odd number"),
+        ("05.3", 1, 155, "no partner"),
         ("06.1", 1.544, 1.606, "other seven-membered ring"),
         ("06.1", 1.544, 1.430, "pentagon"),
         ("06.2", 0.00704, 0.0, "sideways"),

@@ -12,17 +12,21 @@ import time
 from pathlib import Path
 
 import numpy as np
-from ase import units
+import pandas as pd
+from ase import Atoms, units
 from ase.build import graphene
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from ase.md.verlet import VelocityVerlet
 
+import elit_helpers as eh
 from elit_helpers import _quantum
 from elit_helpers._common import atomic_write
 
 LATTICE_A, CELLS, VACUUM_A = 2.475, 2, 5.0
 START_K, STEPS, TIMESTEP_FS, SAVE_EVERY = 1200, 200, 1.0, 5
+OTHERS, REPEAT, EVERY = ("tblite:gfn1", "tblite:gfn2", "lammps:lcbop", "lammps:airebo"), 3, 4
+DFTB_FRAMES = (10, 25, 40)  # of the dynamics in data/dftb_plus
 
 
 def start():
@@ -67,9 +71,66 @@ def move(path, steps):
     return frames
 
 
+def other_forces(frames):
+    """Forces of the other levels on the same frames: (level, frame, atom, 3) by name [eV/Å].
+
+    Tight binding knows Γ only: 3×3 of the cells at Γ are one cell with the 3×3 k-points that PBE has.
+    """
+    found = {}
+    for level in OTHERS:
+        own = []
+        for frame in frames:
+            large = frame.repeat((REPEAT, REPEAT, 1))
+            forces = eh.single_point(large, engine=level).get_forces()
+            own.append(forces[: len(frame)])
+        found[level] = np.array(own)
+    return found
+
+
+def dftb_frames(folder):
+    """A few frames of the DFTB dynamics that ships, with the forces of every level, as far as time allows."""
+    frames = read(folder / "dftb_plus" / "stone_wales_md_300K.extxyz", index=":")
+    frames = [frames[i] for i in DFTB_FRAMES]
+    found = {"dftb+:mio": np.array([frame.get_forces() for frame in frames])}
+    for level in (*OTHERS, "gpaw:pbe"):
+        found[level] = np.array([eh.single_point(bare(f), engine=level).get_forces() for f in frames])
+    return found
+
+
+def bare(frame):
+    """The atoms and their cell, nothing else."""
+    return Atoms(frame.symbols, frame.positions, cell=frame.cell, pbc=frame.pbc)
+
+
+def summary(name, forces, reference):
+    """How far each level's forces are from the reference's, by root mean square, and in size."""
+    rows, right = [], forces[reference]
+    for level, own in forces.items():
+        if level != reference:
+            error = np.sqrt(((own - right) ** 2).sum(-1).mean())
+            size = np.sqrt((right**2).sum(-1).mean())
+            slope = (own * right).sum() / (right**2).sum()
+            correlation = np.corrcoef(own.ravel(), right.ravel())[0, 1]
+            rows.append((name, level, reference, len(right), size, error, correlation, slope))
+    names = ["frames_of", "level", "reference", "frames", "rms_force", "rms_error", "correlation", "slope"]
+    return pd.DataFrame(rows, columns=names)
+
+
 def main(folder, steps):
-    (folder / "quantum").mkdir(exist_ok=True)
-    move(folder / "quantum" / "aimd_pbe.extxyz", steps)
+    target = folder / "quantum"
+    target.mkdir(exist_ok=True)
+    frames = move(target / "aimd_pbe.extxyz", steps)
+    forces = {"gpaw:pbe": np.array([f.get_forces() for f in frames[::EVERY]])} | other_forces(frames[::EVERY])
+    tables = [summary("PBE, 8 atoms", forces, "gpaw:pbe")]
+    arrays = {f"aimd {level}": own.astype(np.float32) for level, own in forces.items()}
+    if (folder / "dftb_plus").is_dir():
+        forces = dftb_frames(folder)
+        tables.append(summary("DFTB, Stone-Wales", forces, "gpaw:pbe"))
+        arrays |= {f"dftb {level}": own.astype(np.float32) for level, own in forces.items()}
+    with atomic_write(target / "forces.csv") as path:
+        pd.concat(tables).round(4).to_csv(path, index=False)
+    with atomic_write(target / "forces.npz") as path:
+        np.savez_compressed(path, **arrays)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,17 @@ RECIPES = {
     "handover": "make handover",
     "dftb_plus": "data/recipes/make_dftb_plus.py",
     "healing": "data/recipes/make_healing.py",
+    "quantum": "data/recipes/make_levels.py",
     "real_frames.json": "data/recipes/measure_real_frames.py",
 }
 OTHERS = {  # files with a recipe of their own
     "movie/kernel_check.json": "data/recipes/compare_kernels.py",
+    "quantum/aimd_pbe.extxyz": "data/recipes/make_aimd.py",
+    "quantum/aimd_pbe.json": "data/recipes/make_aimd.py",
+    "quantum/forces.csv": "data/recipes/make_aimd.py",
+    "quantum/forces.npz": "data/recipes/make_aimd.py",
+    "quantum/landscape.csv": "data/recipes/make_landscape.py",
+    "quantum/flake.extxyz": "data/recipes/make_landscape.py",
     "healing/barrier.extxyz": "data/recipes/make_healing_barrier.py",
     "healing/barrier.json": "data/recipes/make_healing_barrier.py",
 }
