@@ -139,7 +139,10 @@ class Simulation:
 
     def _told_to_stop(self) -> bool:
         call = self.record.watch.on_progress
-        return call is not None and call(self.record.log()) is True
+        if call is None:
+            return False
+        answer = call(self.record.log())
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
     def _result(self, stopped: str | None) -> Run:
         record, log = self.record, self.record.log()

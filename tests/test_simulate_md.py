@@ -145,8 +145,9 @@ class TestWhatIsKept:
 
 
 class TestStopAndGoOn:
-    def test_a_callback_that_returns_true_stops_the_run(self):
-        done = run(watch=eh.Watch(on_progress=lambda log: len(log) == 3))
+    @pytest.mark.parametrize("kind", [bool, np.bool_])  # a comparison with a number of the log is NumPy's
+    def test_a_callback_that_returns_true_stops_the_run(self, kind):
+        done = run(watch=eh.Watch(on_progress=lambda log: kind(len(log) == 3)))
         assert done.info["stopped"] == "the callback said so"
         assert list(done.log["step"]) == [0, 10, 20]
         assert len(done.trajectory) == 3
