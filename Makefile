@@ -3,7 +3,7 @@
 #   make test      lint and all tests, the notebooks among them
 #   make lab       open JupyterLab at the first notebook
 #   make check     say what is installed and whether every notebook can run
-#   make bench     measure everything that the course promises and write docs/benchmarks.md (about half an hour)
+#   make bench     measure everything that the course promises and write docs/benchmarks.md (about an hour)
 #   make quantum   install GPAW for notebook 05 (built here: needs a C++ compiler, libxc and a BLAS, see below)
 #   make handover  run the series and renew the copies that ship in data/handover
 #                  some of them:  make BENCH="training finders" bench

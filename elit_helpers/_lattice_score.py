@@ -72,10 +72,10 @@ def sublattice_fit(
     dict
         ``share_within`` (columns within the tolerance of a site, of all columns), ``rms_A`` (of the columns
         on a site, in the plane), ``separated`` (columns on a site that have the site's element, the worse of
-        the two sublattices), ``bend_A`` (the length used), ``sites_found`` (sites with a column of their element within the tolerance, of
-        all sites), ``per_element`` (DataFrame: element, sites, found, share_within, separated), ``columns``
-        (how many were judged), ``axes_A`` (cell vectors in rows: row, column [Å]), and ``off_site_A``
-        (distance of each judged column from its site, NaN on none).
+        the two sublattices), ``bend_A`` (the length used), ``sites_found`` (sites with a column of their
+        element within the tolerance, of all sites), ``per_element`` (DataFrame: element, sites, found,
+        share_within, separated), ``columns`` (how many were judged), ``axes_A`` (cell vectors in rows: row,
+        column [Å]), and ``off_site_A`` (distance of each judged column from its site, NaN on none).
 
     Raises
     ------
