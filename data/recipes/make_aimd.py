@@ -2,7 +2,7 @@
 
 usage: python data/recipes/make_aimd.py [DATA_FOLDER] [STEPS]
 
-Needs GPAW (the extra `quantum`). About 10 s of one core a step. It can be stopped at any time and goes on
+Needs GPAW (the extra `quantum`). Nine seconds of one core a step. It can be stopped at any time and goes on
 from the last step that it wrote; a smaller number of STEPS than is there already leaves it as it is.
 """
 
@@ -24,9 +24,9 @@ from elit_helpers import _quantum
 from elit_helpers._common import atomic_write
 
 LATTICE_A, CELLS, VACUUM_A = 2.475, 2, 5.0
-START_K, STEPS, TIMESTEP_FS, SAVE_EVERY = 1200, 200, 1.0, 5
+START_K, STEPS, TIMESTEP_FS, SAVE_EVERY = 1200, 29, 1.0, 5
 OTHERS, REPEAT, EVERY = ("tblite:gfn1", "tblite:gfn2", "lammps:lcbop", "lammps:airebo"), 3, 4
-DFTB_FRAMES = (10, 25, 40)  # of the dynamics in data/dftb_plus
+DFTB_FRAMES = (30,)  # of the dynamics in data/dftb_plus; more cost a minute of PBE each
 
 
 def start():

@@ -14,23 +14,23 @@ from ase import Atoms
 from ase.io import write
 
 import elit_helpers as eh
+from elit_helpers import _quantum
 from elit_helpers._common import atomic_write
 
-ENGINE, FMAX, RADIUS_A = "tblite:gfn1", 0.03, 4.0
+ENGINE, RADIUS_A = "tblite:gfn1", 4.0
 SIDEWAYS_A = np.arange(-0.6, 0.61, 0.1)
 UP_A = np.arange(0.0, 2.41, 0.15)
 
 
 def flake():
-    """A flat flake with silicon in the origin, its other atoms where they are best while it is flat."""
+    """A flat flake with silicon in the origin, its other atoms where graphene has them."""
     sheet = eh.graphene_sheet((10, 6), a=2.458)
     middle = sheet.positions.mean(axis=0)[:2]
     chosen = int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - middle, axis=1)))
     beside = int(np.argsort(sheet.get_distances(chosen, range(len(sheet)), mic=True))[1])
     ring = sheet.positions[chosen] - sheet.get_distance(chosen, beside, mic=True, vector=True)
     sheet.symbols[chosen] = "Si"
-    flat = eh.patch(sheet, ring[:2], radius_A=RADIUS_A)
-    atoms = eh.relax(flat, engine=ENGINE, fmax=FMAX, nudge_A=0.0).atoms
+    atoms = eh.patch(sheet, ring[:2], radius_A=RADIUS_A)
     atoms.positions -= atoms.positions[atoms.symbols == "Si"][0]
     return atoms
 
@@ -43,7 +43,10 @@ def main(folder):
         for z in UP_A:
             moved = atoms.copy()
             moved.positions[silicon] += (x, 0.0, z)
-            rows.append((x, z, eh.single_point(moved, engine=ENGINE).get_potential_energy()))
+            moved.calc = _quantum.calculator(
+                ENGINE, moved
+            )  # closer to its neighbours than `single_point` allows
+            rows.append((x, z, moved.get_potential_energy()))
     table = pd.DataFrame(rows, columns=["x_A", "z_A", "energy_eV"])
     table["energy_eV"] -= eh.single_point(atoms, engine=ENGINE).get_potential_energy()
     (folder / "quantum").mkdir(exist_ok=True)

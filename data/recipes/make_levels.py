@@ -1,9 +1,10 @@
 """Compute the table of levels that ships: the same patch with the same defects at every level at hand.
 
-usage: python data/recipes/make_levels.py [DATA_FOLDER] [MINUTES]
+usage: python data/recipes/make_levels.py [DATA_FOLDER] [MINUTES] [LEVEL]
 
 Each structure is relaxed in a process of its own, the cheap ones first; a file that is there already is not
-computed again, so that the recipe can be stopped at any time (it stops by itself after MINUTES). Some ten
+computed again, so that the recipe can be stopped at any time (it stops by itself after MINUTES). LEVEL, such
+as gpaw, computes that one alone. Some ten
 minutes of one core without PBE, which takes hours. GPAW and DFTB+ are left out by name where they are not
 installed; DFTB's defects are then those of data/dftb_plus.
 
@@ -94,13 +95,14 @@ def jobs():
         yield from ((level, defect, CELLS) for defect in CARBON + silicon)
     yield from (("tblite:gfn1", defect, CELLS) for defect in CARBON + SILICON)
     yield from (("tblite:gfn1", "perfect", n) for n in SIZES)
+    yield from (("tblite:gfn2", defect, CELLS) for defect in CARBON)
+    yield from (("tblite:gfn1", defect, CELLS) for defect in ADATOMS)
+    yield from (("tblite:gfn1", defect, n) for n in SIZES[2:6] for defect in ("vacancy", "Stone-Wales"))
+    yield from (("tblite:gfn2", defect, CELLS) for defect in SILICON)
     if shutil.which("dftb+"):
         yield from (("dftb+:mio", defect, CELLS) for defect in CARBON)
     if find_spec("gpaw"):
         yield from (("gpaw:pbe", defect, CELLS) for defect in CARBON + SILICON)
-    yield from (("tblite:gfn1", defect, n) for n in SIZES[2:6] for defect in ("vacancy", "Stone-Wales"))
-    yield from (("tblite:gfn1", defect, CELLS) for defect in ADATOMS)
-    yield from (("tblite:gfn2", defect, CELLS) for defect in CARBON + SILICON)
 
 
 def start_of(level, defect, cells, folder):
@@ -202,13 +204,13 @@ def collect(folder, target):
         write(path, frames, format="extxyz")
 
 
-def main(data, minutes):
+def main(data, minutes, only):
     folder, ends = data.parent / "build" / "levels", time.monotonic() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
     (data / "quantum").mkdir(exist_ok=True)
     context = multiprocessing.get_context("spawn")
     for job in jobs():
-        if time.monotonic() > ends or (folder / f"{name_of(*job)}.json").exists():
+        if time.monotonic() > ends or only not in job[0] or (folder / f"{name_of(*job)}.json").exists():
             continue
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             row = pool.submit(compute, *job, folder).result()
@@ -221,4 +223,5 @@ if __name__ == "__main__":
     main(
         Path(sys.argv[1]) if len(sys.argv) > 1 else here,
         float(sys.argv[2]) if len(sys.argv) > 2 else 600.0,
+        sys.argv[3] if len(sys.argv) > 3 else "",
     )
