@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gzip
+import io
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 import pandas as pd
 from ase import Atoms
@@ -79,6 +84,16 @@ def healing_frames(name: str) -> list[Atoms]:
     """
     from ase.io import read
 
-    frames = read(data_dir() / "healing" / "runs.extxyz.gz", index=":", format="extxyz")
-    check_choice("name", name, list(dict.fromkeys(frame.info["run"] for frame in frames)))
-    return [frame for frame in frames if frame.info["run"] == name]
+    with gzip.open(data_dir() / "healing" / "runs.extxyz.gz", "rt", encoding="utf-8") as file:
+        blocks = list(_blocks(file))
+    check_choice("name", name, list(dict.fromkeys(run for run, _ in blocks)))
+    own = "".join(text for run, text in blocks if run == name)
+    return read(io.StringIO(own), index=":", format="extxyz")
+
+
+def _blocks(file: TextIO) -> Iterator[tuple[str, str]]:
+    """Split a file of frames without parsing them: the run in the header of each, and its text."""
+    for count in file:
+        header = next(file)
+        run = re.search(r"\brun=(\S+)", header)[1]
+        yield run, "".join([count, header, *itertools.islice(file, int(count))])

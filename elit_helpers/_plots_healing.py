@@ -39,10 +39,12 @@ def outcomes(shares: Any, *, ax: Any = None, title: str = "") -> Any:
     error = [healed["share"] - healed["low"], healed["high"] - healed["share"]]
     ax.errorbar(range(len(labels)), healed["share"], np.abs(error), fmt="none", color="black", capsize=4)
     for place, runs in enumerate(healed["runs"]):
-        ax.annotate(f"{runs}", (place, 1), (0, 2), textcoords="offset points", ha="center", fontsize="small")
+        ax.annotate(f"{runs}", (place, 1), (0, 1), textcoords="offset points", ha="center", fontsize="small")
     ax.set_xticks(range(len(labels)), labels)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.06), ncols=3, fontsize="small", frameon=False)
-    ax.set(ylim=(0, 1), ylabel="share of the runs", title=title)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize="small", frameon=False)
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.set(ylim=(0, 1.1), ylabel="share of the runs")
+    ax.set_title(title, pad=24)  # above the legend
     return ax
 
 

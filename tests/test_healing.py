@@ -1,12 +1,14 @@
 """A molecule at a hole: where it starts, what becomes of the hole, how often, and what is refused."""
 
 import functools
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
 from ase.constraints import FixAtoms
+from ase.io import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,7 +155,7 @@ def test_tight_binding_takes_the_same_start_and_conserves_energy(vacancy):
     start = eh.approach(vacancy, "CH3", hole=hole_of(vacancy), distance_A=2.5, rng=1)
     result = eh.heal(start, engine="tblite:gfn1", time_fs=15, rng=1)
     assert result.outcome in ("healed", "partly", "not")
-    assert abs(result.row["drift_meV_per_atom"]) < 1
+    assert result.row["energy_error_eV"] < 0.1
     assert result.run.atoms.get_initial_magnetic_moments().sum() == 1
 
 
@@ -274,3 +276,76 @@ def test_shares_need_their_columns_and_known_outcomes():
         eh.healing_shares(pd.DataFrame({"outcome": ["not"]}), by="angle")
     with pytest.raises(ValueError, match="`outcome` is 'maybe'"):
         eh.healing_shares(pd.DataFrame({"molecule": ["C"], "outcome": ["maybe"]}))
+
+
+# ---------------------------------------------------------------- the study that ships
+
+
+def test_the_study_has_its_runs_with_seeds_and_settings_and_the_same_starts_in_both_engines():
+    table = eh.healing_runs()
+    xtb, classical = (table[table["engine"] == name] for name in ("tblite:gfn1", "lammps:airebo"))
+    assert len(xtb) >= 24
+    assert set(xtb["molecule"]) == set(MOLECULES)
+    assert (xtb["time_fs"] == 400).all()
+    assert xtb["seed"].is_unique
+    start = [
+        "molecule",
+        "distance_A",
+        "angle",
+        "turned",
+        "side",
+        "temperature_K",
+        "collision_eV",
+        "replica",
+        "seed",
+    ]
+    assert len(xtb.merge(classical, on=start)) == len(xtb)
+    assert table[["seed", "start_seed", "versions", "created"]].notna().all(axis=None)
+
+
+def test_no_run_has_more_than_forty_atoms_and_all_conserve_energy():
+    table = eh.healing_runs()
+    for name in table.loc[table["engine"] == "tblite:gfn1", "name"]:
+        frames = eh.healing_frames(name)
+        assert len(frames[0]) <= 40
+        assert len(frames) == 42
+    assert (table["energy_error_eV"] < 0.5).all()
+
+
+def test_the_outcomes_of_the_table_follow_from_the_frames():
+    table = eh.healing_runs().query("engine == 'tblite:gfn1'")
+    before = read(eh.data_dir() / "healing" / "flake_xtb.extxyz")
+    for row in table.itertuples():
+        cooled = eh.healing_frames(row.name)[-1]
+        assert cooled.info["time_fs"] == -1
+        assert outcome_of(before, cooled) == (row.outcome, row.fate)
+
+
+def test_the_starts_can_be_made_again_from_the_table():
+    before = read(eh.data_dir() / "healing" / "flake_xtb.extxyz")
+    hole = (before.info["hole_x_A"], before.info["hole_y_A"])
+    for row in eh.healing_runs().query("engine == 'tblite:gfn1'").iloc[::5].itertuples():
+        geometry = {"distance_A": row.distance_A, "angle": row.angle, "turned": row.turned}
+        start = eh.approach(before, row.molecule, hole=hole, **geometry, rng=int(row.start_seed))
+        assert np.allclose(start.positions, eh.healing_frames(row.name)[0].positions, atol=1e-3)
+
+
+def test_a_run_that_does_not_ship_is_refused():
+    with pytest.raises(ValueError, match="`name` is 'nothing'; choose one of 'xtb_CH3"):
+        eh.healing_frames("nothing")
+
+
+@pytest.mark.slow
+def test_the_barrier_that_ships_is_that_of_its_images():
+    folder = eh.data_dir() / "healing"
+    images, card = read(folder / "barrier.extxyz", ":"), json.loads((folder / "barrier.json").read_text())
+    assert card["converged"]
+    top = int(np.argmax(card["energies_eV"]))
+    assert 0 < top < len(images) - 1
+    energies = []
+    for image in (images[0], images[top]):
+        moments = np.zeros(len(image))
+        moments[np.flatnonzero(image.arrays["molecule"])[0]] = 1
+        image.set_initial_magnetic_moments(moments)
+        energies.append(eh.single_point(image, engine="tblite:gfn1").get_potential_energy())
+    assert energies[1] - energies[0] == pytest.approx(card["barrier_eV"], abs=0.01)

@@ -1,6 +1,6 @@
 """Let CH3, CH2, CH and C fly at a vacancy of the movie, by tight binding and by AIREBO, and count what heals.
 
-usage: python data/recipes/make_healing.py [DATA_FOLDER] [--work FOLDER] [--replicas N] [--collect]
+usage: python data/recipes/make_healing.py [DATA_FOLDER] [--work FOLDER] [--replicas N] [--only X] [--collect]
 
 Each run leaves two files in the work folder, its frames and then its row, each whole or not at all; a run
 whose row is there is not computed again. At the end (or at once with --collect) they are put together in
@@ -108,7 +108,7 @@ def save(path, text):
         target.write_text(text, encoding="utf-8")
 
 
-def run_all(folder, work, replicas):
+def run_all(folder, work, replicas, kinds):
     """Compute what is not there yet."""
     sheets = {}
     for kind, engine in ENGINES.items():
@@ -120,7 +120,7 @@ def run_all(folder, work, replicas):
         sheets[kind].calc = None
         sheets[kind].set_constraint(FixAtoms(np.flatnonzero(sheets[kind].numbers == 1)))
     for name, kind, *settings in tasks(replicas, AIREBO_REPLICAS):
-        if (work / f"{name}.json").exists():
+        if kind not in kinds or (work / f"{name}.json").exists():
             continue
         try:
             frames, entry = compute(sheets[kind], name, kind, *settings)
@@ -184,11 +184,12 @@ def main():
     parser.add_argument("folder", nargs="?", type=Path, default=home)
     parser.add_argument("--work", type=Path, default=home.parent / "build" / "healing")
     parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--only", choices=list(ENGINES))
     parser.add_argument("--collect", action="store_true")
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
     if not asked.collect:
-        run_all(asked.folder, asked.work, asked.replicas)
+        run_all(asked.folder, asked.work, asked.replicas, [asked.only] if asked.only else list(ENGINES))
     collect(asked.folder, asked.work, asked.replicas)
 
 

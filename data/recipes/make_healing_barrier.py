@@ -1,10 +1,10 @@
-"""Find the barrier of one step of healing: CH3, caught by the vacancy, gives a hydrogen to the sheet.
+"""Find the barrier of the last step of healing: CH has closed the vacancy and gives its hydrogen away.
 
 usage: python data/recipes/make_healing_barrier.py [DATA_FOLDER]
 
 Two frames of a shipped run (recipe make_healing.py), one before and one after the hydrogen has moved, are
 cooled with GFN1-xTB; a climbing-image nudged elastic band between them is DATA_FOLDER/healing/barrier.extxyz,
-its settings and energies barrier.json. About two minutes of one processor.
+its settings and energies barrier.json. About a minute of one processor.
 """
 
 import json
@@ -26,8 +26,8 @@ import elit_helpers as eh
 from elit_helpers._common import atomic_write
 from elit_helpers._healing import _bonded
 
-RUN, BEFORE_FS, AFTER_FS = "xtb_CH3_2.5_0_0_300_0", 30.0, 60.0
-IMAGES, FMAX_BAND, FMAX, STEPS = 9, 0.3, 0.05, 300
+RUN, BEFORE_FS, AFTER_FS = "xtb_CH_2.5_0_0_300_0", 170.0, 190.0
+IMAGES, FMAX_BAND, FMAX, STEPS = 9, 0.3, 0.05, 200
 
 
 def cooled(frame, rim):
@@ -69,6 +69,8 @@ def main(folder):
             f"Both ends have the same hydrogens at the carbon ({held}); there is no step to find."
         )
     images, reached = band(*ends)
+    if not reached["converged"]:
+        raise SystemExit(f"The band did not settle ({reached}); nothing is written.")
     energies = np.array([image.get_potential_energy() for image in images])
     energies -= energies[0]
     kept = [
