@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import pandas as pd
 from ase import Atoms, units
 
 from elit_helpers._common import check_positive
+from elit_helpers._engine_calls import held_atoms
 from elit_helpers._engines import choose_engine, to_own_lattice
-from elit_helpers._lammps import held_atoms, open_session
+from elit_helpers._lammps import open_session
 from elit_helpers._proposals import ERROR_A
-from elit_helpers.simulate import Run, single_point
+from elit_helpers._run import Run, common_info, relaxation
+from elit_helpers.simulate import single_point
 
 NUDGE_A = 0.05  # out of the plane, so that a flat sheet can buckle
 STYLES = ("cg", "fire", "cg")  # FIRE gets past the kinks where bonds switch on and off
@@ -87,22 +88,14 @@ def relax_near(
     relaxed = scaled.copy()
     relaxed.positions = end.positions
     frames = [single_point(frame, engine=choice.name) for frame in (nudged, relaxed)]
+    run = relaxation(frames, [0, end.step], fmax, common_info(choice, scale, start))
     away = relaxed.positions[:, :2] - scaled.positions[:, :2]
-    log = pd.DataFrame(
-        {
-            "step": [0, end.step],
-            "potential_eV": [frame.get_potential_energy() for frame in frames],
-            "fmax_eV_A": [float(np.linalg.norm(frame.get_forces(), axis=1).max()) for frame in frames],
-        }
-    )
     largest = float(np.linalg.norm(end.forces[~held_atoms(scaled)], axis=1).max(initial=0.0))
-    info = {
-        "engine": choice.name, "reason": choice.reason, "lattice_mismatch": choice.lattice_mismatch,
-        "scale": scale, "seconds": time.perf_counter() - start, "converged": largest <= fmax * 1.001,
-        "fmax": largest, "steps": end.step, "energy_eV": float(log["potential_eV"].iloc[-1]),
-        "spring_eV_A2": float(spring), "moved_A": float(np.sqrt((away**2).sum(axis=1).mean()) / scale),
+    run.info |= {  # at rest are the springs and the potential together
+        "converged": largest <= fmax * 1.001, "fmax": largest, "spring_eV_A2": float(spring),
+        "moved_A": float(np.sqrt((away**2).sum(axis=1).mean()) / scale),
     }  # fmt: skip
-    return Run(frames[-1], frames, log, choice.name, info)
+    return run
 
 
 def _downhill(atoms: Atoms, method: str, *, spring: float, fmax: float, steps: int):

@@ -5,20 +5,15 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from ase.build import graphene
+from moving_sheets import SHEET, rattled
 from PIL import Image
 
 from elit_helpers import plots
 
-SHEET = graphene(size=(3, 3, 1), vacuum=5)
-
 
 @pytest.fixture
 def frames():
-    moved = [SHEET.copy() for _ in range(4)]
-    for number, frame in enumerate(moved):
-        frame.rattle(0.1 * number, seed=number)
-    return moved
+    return rattled(0.1)
 
 
 @pytest.fixture

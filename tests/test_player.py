@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from ase.build import graphene
+from moving_sheets import rattled
 
 from elit_helpers import widgets
 
-SHEET = graphene(size=(3, 3, 1), vacuum=5)
 LOG = pd.DataFrame({
     "time_fs": [0.0, 10.0, 20.0, 30.0], "temperature_K": [300.0, 180.0, 150.0, 170.0],
     "potential_eV": [-8.0, -7.0, -6.8, -6.9], "kinetic_eV": [2.0, 1.0, 0.8, 0.9],
@@ -17,10 +16,7 @@ LOG = pd.DataFrame({
 
 @pytest.fixture
 def frames():
-    moved = [SHEET.copy() for _ in range(4)]
-    for number, frame in enumerate(moved):
-        frame.rattle(0.03 * number, seed=number)
-    return moved
+    return rattled(0.03)
 
 
 class TestPlayer:

@@ -44,14 +44,13 @@ SILICON_A, SILICON_PBE_A = 5.43, 5.47
 
 
 # What density-functional theory in the literature has; ranges are over functionals and sizes of the sheet.
-REVIEW = ("review: Skowron et al., Chem. Soc. Rev. 44, 3143 (2015)", "10.1039/c4cs00499j")
-ABOUT_8 = ("review: Banhart et al., ACS Nano 5, 26 (2011)", "10.1021/nn102598m")
+SKOWRON = "range of published DFT; overview: Skowron et al., Chem. Soc. Rev. 44, 3143 (2015)"
+REVIEW = (SKOWRON, "10.1039/c4cs00499j")
 ZHOU = "DFT; the defect was seen by Zhou et al., Phys. Rev. Lett. 109, 206803 (2012)"
 SEEN = (ZHOU, "10.1103/PhysRevLett.109.206803")
 LITERATURE = (
     ("vacancy", "formation_eV", 7.3, 7.9, *REVIEW),
     ("Stone-Wales", "formation_eV", 4.5, 5.3, *REVIEW),
-    ("5-8-5", "formation_eV", 8.0, 8.0, *ABOUT_8),
     ("SiC3", "to_neighbours_A", 1.75, 1.80, *SEEN),
     ("SiC3", "height_A", 0.65, 1.5, *SEEN),
 )
