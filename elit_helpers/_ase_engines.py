@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms, units
 
 from elit_helpers import _quantum
+from elit_helpers._common import EngineMissing
 from elit_helpers._engine_calls import DAMPING_FS, Plan, SimulationError, Snapshot
 
 CHUNK = 5
@@ -73,6 +74,8 @@ def _prepared(atoms: Atoms, engine: str, cell: str | None = None) -> Atoms:
 def _called(engine: str, function, *args, **settings):
     try:
         return function(*args, **settings)
+    except EngineMissing:  # a program that turns out to be built without what it needs
+        raise
     except (RuntimeError, ValueError, ArithmeticError) as error:
         raise SimulationError(_quantum.explain(engine, error)) from error
 

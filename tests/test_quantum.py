@@ -30,6 +30,21 @@ has_gpaw = pytest.mark.skipif(
 has_dftb = pytest.mark.skipif(
     shutil.which("dftb+") is None, reason="DFTB+ is not installed (conda install -c conda-forge dftbplus)"
 )
+
+
+def dftb_has_xtb():
+    """Whether the DFTB+ at hand was built with tblite, which only running it tells."""
+    try:
+        _quantum.calculator("dftb+:gfn1", molecule("H2")).get_potential_energy(molecule("H2"))
+    except EngineMissing:
+        return False
+    return True
+
+
+has_xtb = pytest.mark.skipif(
+    shutil.which("dftb+") is not None and not dftb_has_xtb(),
+    reason="this DFTB+ was built without tblite (conda-forge's has it)",
+)
 has_mio = pytest.mark.skipif(
     MIO is None and "DFTB_PREFIX" not in os.environ,
     reason="no Slater-Koster files mio-1-1 (set DFTB_PREFIX to their folder)",
@@ -38,7 +53,7 @@ ENGINES = [
     "tblite:gfn1",
     "tblite:gfn2",
     pytest.param("dftb+:mio", marks=[has_dftb, has_mio]),
-    pytest.param("dftb+:gfn1", marks=has_dftb),
+    pytest.param("dftb+:gfn1", marks=[has_dftb, has_xtb]),
     pytest.param("gpaw:pbe", marks=[has_gpaw, pytest.mark.slow]),
 ]
 
@@ -230,6 +245,7 @@ def test_dftb_has_the_reference_bond():
 
 
 @has_dftb
+@has_xtb
 def test_both_programs_have_the_same_xtb():
     energies = [
         with_engine(molecule("C6H6"), name).get_potential_energy() for name in ("dftb+:gfn1", "tblite:gfn1")
@@ -335,6 +351,12 @@ def test_results_are_read_in_electronvolts(fake):
     assert atoms.get_forces()[0, 0] == pytest.approx(0.1 * 51.4221, abs=1e-3)
 
 
+def test_the_energy_is_the_one_whose_slope_the_forces_are(fake):
+    fake(RESULTS + "printf 'forcerelated_energy :real:0:\\n -0.300100000000000E+001\\n' >> results.tag")
+    atoms = with_engine(molecule("CH4"), "dftb+:mio")
+    assert atoms.get_potential_energy() == pytest.approx(-3.001 * 27.2114, abs=1e-3)
+
+
 def test_the_input_says_what_is_computed(fake):
     fake(RESULTS)
     atoms = radical()
@@ -382,6 +404,12 @@ def test_a_program_that_fails_says_why(fake, script, text):
     with pytest.raises(RuntimeError, match=text) as caught:
         atoms.get_potential_energy()
     assert _quantum.explain("dftb+:mio", caught.value).startswith("DFTB+ with mio-1-1 stopped: ")
+
+
+def test_a_program_without_xtb_says_who_has_it(fake):
+    fake("echo 'ERROR! -> DFTB+ compiled without support for tblite library'; exit 1")
+    with pytest.raises(EngineMissing, match="built without tblite.*conda-forge.*tblite:gfn1"):
+        eh.single_point(molecule("CH4"), engine="dftb+:gfn1")
 
 
 def test_a_program_that_hangs_is_ended_with_its_children(fake, monkeypatch, tmp_path):
