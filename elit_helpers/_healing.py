@@ -20,6 +20,7 @@ from elit_helpers.simulate import Run, choose_engine, relax, run_md
 MOLECULES = ("CH3", "CH2", "CH", "C")
 ARGUMENTS = ("molecule", "distance_A", "angle", "turned", "side")
 NEAREST_A = 1.2  # closer than this to an atom of the sheet, a molecule starts inside it
+BORDER_A = 0.3  # so far outside a ring's circle a place may lie: a turned bond is the border of two heptagons
 BENT_A = 0.3  # the hydrogens of CH3, which is flat, are bent back by this much
 COOL_FMAX, COOL_STEPS = 0.1, 200
 EVERY_FS = 5.0
@@ -231,7 +232,7 @@ def _middle_of(sheet: Atoms, hole: Any = None) -> np.ndarray:
         raise ValueError(f"`hole` is {hole!r}; pass x, y [Å] or a row of `defects`.")
     away = np.linalg.norm(found[["x_A", "y_A"]].to_numpy(float) - point, axis=1)
     beyond = away - np.sqrt(found["area_A2"].to_numpy(float) / np.pi)
-    if not len(found) or beyond.min() > 0:
+    if not len(found) or beyond.min() > BORDER_A:
         nearest = f"the nearest ring of another size is {away.min():.1f} Å away" if len(found) else ""
         raise ValueError(
             f"The sheet has no hole at {np.round(point, 2).tolist()} Å, its rings there are hexagons"

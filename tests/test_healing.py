@@ -216,6 +216,14 @@ def test_error_bars_hold_the_share_and_shrink_with_more_runs(outcomes):
     assert (four["high"] - four["low"] < one["high"] - one["low"]).all()
 
 
+@pytest.mark.parametrize("add", [eh.add_vacancy, eh.add_divacancy, eh.add_stone_wales])
+def test_every_defect_that_the_census_names_can_be_flown_at(add):
+    sheet, _ = add(eh.graphene_sheet((5, 3)), 30)
+    place = eh.defects(eh.relax(sheet, engine="lammps:lcbop").atoms).iloc[0]
+    start = eh.approach(sheet, "CH2", hole=place, distance_A=2.5, rng=1)
+    assert len(start) == len(sheet) + 3
+
+
 # ---------------------------------------------------------------- what is refused
 
 
