@@ -36,7 +36,7 @@ WAYS = ((2.5, 0.0, 0.0), (4.0, 0.0, 90.0), (3.5, 50.0, 0.0))  # distance [Å], a
 TEMPERATURES_K = (300.0, 2000.0)
 COLLISION_EV, TIME_FS, KEEP_FS = 3.0, 400.0, 10.0
 ENGINES = {"xtb": "tblite:gfn1", "airebo": "lammps:airebo"}
-AIREBO_REPLICAS = 5
+REPLICAS, AIREBO_REPLICAS = 2, 5
 
 
 def flake(folder, engine):
@@ -183,7 +183,7 @@ def main():
     )
     parser.add_argument("folder", nargs="?", type=Path, default=home)
     parser.add_argument("--work", type=Path, default=home.parent / "build" / "healing")
-    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--replicas", type=int, default=REPLICAS)
     parser.add_argument("--only", choices=list(ENGINES))
     parser.add_argument("--collect", action="store_true")
     asked = parser.parse_args()

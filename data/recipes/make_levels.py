@@ -1,14 +1,15 @@
 """Compute the table of levels that ships: the same patch with the same defects at every level at hand.
 
-usage: python data/recipes/make_levels.py [DATA_FOLDER] [MINUTES] [LEVEL]
+usage: python data/recipes/make_levels.py [DATA_FOLDER] [MINUTES] [NAME]
 
 Each structure is relaxed in a process of its own, the cheap ones first; a file that is there already is not
-computed again, so that the recipe can be stopped at any time (it stops by itself after MINUTES). LEVEL, such
-as gpaw, computes that one alone. Some ten
-minutes of one core without PBE, which takes hours. GPAW and DFTB+ are left out by name where they are not
-installed; DFTB's defects are then those of data/dftb_plus.
+computed again, so that the recipe can be stopped at any time (it stops by itself after MINUTES). NAME
+computes those alone that have it in the name of their file, such as gpaw or pbe_SiC. Some ten minutes of one
+core without PBE, which takes an hour. GPAW and DFTB+ are left out by name where they are not installed;
+DFTB's defects are then those of data/dftb_plus.
 
-PBE starts from what GFN1-xTB has found, stretched to PBE's lattice, which leaves it few of its dear steps.
+PBE starts from what GFN1-xTB has found, stretched to PBE's lattice, and stops at PBE_FMAX or after PBE_STEPS
+steps of half a minute each.
 """
 
 import json
@@ -32,10 +33,11 @@ import elit_helpers as eh
 from elit_helpers._common import atomic_write
 
 VACUUM_A, FMAX, STEPS = 8.0, 0.03, 300
+PBE_FMAX, PBE_STEPS = 0.05, 60
 CLASSICAL = ("lammps:lcbop", "lammps:airebo", "lammps:erhart-albe", "lammps:tersoff")
 CARBON = ("perfect", "vacancy", "Stone-Wales", "5-8-5")
 SILICON = ("SiC3", "SiC4", "bulk Si")
-SHOWN = ("lammps:lcbop", "lammps:erhart-albe", "tblite:gfn1")  # the levels whose structures ship
+SHOWN = ("lammps:lcbop", "lammps:erhart-albe", "tblite:gfn1", "gpaw:pbe")  # the levels whose structures ship
 ADATOMS = ("Si on top", "Cr on top", "Cr on top, 6 unpaired")
 CELLS = "5x3"  # rectangles of four atoms: 60 atoms, 12.3 × 12.8 Å
 SIZES = (2, 3, 4, 5, 6, 7, 8)  # n×n hexagonal cells, to see what a single k-point does
@@ -47,11 +49,14 @@ SKOWRON = "range of published DFT; overview: Skowron et al., Chem. Soc. Rev. 44,
 REVIEW = (SKOWRON, "10.1039/c4cs00499j")
 ZHOU = "DFT; the defect was seen by Zhou et al., Phys. Rev. Lett. 109, 206803 (2012)"
 SEEN = (ZHOU, "10.1103/PhysRevLett.109.206803")
+NIEMAN = "DFT: its neighbours up to 0.2 Å above and below; Nieman et al., J. Chem. Phys. 147, 194702 (2017)"
+WAVES = (NIEMAN, "10.1063/1.4999779")
 LITERATURE = (
     ("vacancy", "formation_eV", 7.3, 7.9, *REVIEW),
     ("Stone-Wales", "formation_eV", 4.5, 5.3, *REVIEW),
     ("SiC3", "to_neighbours_A", 1.75, 1.80, *SEEN),
     ("SiC3", "height_A", 0.65, 1.5, *SEEN),
+    ("SiC4", "neighbours_height_A", 0.0, 0.2, *WAVES),
 )
 
 
@@ -124,10 +129,11 @@ def name_of(level, defect, cells):
 def compute(level, defect, cells, folder):
     """Relax one structure and write it with what it took."""
     atoms = start_of(level, defect, cells, folder)
-    steps = 0 if defect in ("perfect", "bulk Si") else STEPS
+    fmax, steps = (PBE_FMAX, PBE_STEPS) if level == "gpaw:pbe" else (FMAX, STEPS)
+    steps = 0 if defect in ("perfect", "bulk Si") else steps
     began, cpu = time.perf_counter(), time.process_time()
     nudge = 0.0 if defect == "perfect" or level == "gpaw:pbe" else 0.05
-    run = eh.relax(atoms, engine=level, fmax=FMAX, steps=steps, nudge_A=nudge)
+    run = eh.relax(atoms, engine=level, fmax=fmax, steps=steps, nudge_A=nudge)
     calls, end = run.info["steps"] + 1, run.atoms
     row = {
         "level": level, "defect": defect, "cells": cells, "atoms": len(end),
@@ -209,11 +215,12 @@ def main(data, minutes, only):
     (data / "quantum").mkdir(exist_ok=True)
     context = multiprocessing.get_context("spawn")
     for job in jobs():
-        if time.monotonic() > ends or only not in job[0] or (folder / f"{name_of(*job)}.json").exists():
+        name = name_of(*job)
+        if time.monotonic() > ends or only not in name or (folder / f"{name}.json").exists():
             continue
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             row = pool.submit(compute, *job, folder).result()
-        print(f"{name_of(*job)}: {row['steps']} steps, {row['wall_s']:.0f} s", flush=True)
+        print(f"{name}: {row['steps']} steps, {row['wall_s']:.0f} s", flush=True)
     collect(folder, data / "quantum")
 
 
