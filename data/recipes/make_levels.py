@@ -5,7 +5,7 @@ usage: python data/recipes/make_levels.py [DATA_FOLDER] [MINUTES] [NAME]
 Each structure is relaxed in a process of its own, the cheap ones first; a file that is there already is not
 computed again, so that the recipe can be stopped at any time (it stops by itself after MINUTES). NAME
 computes those alone that have it in the name of their file, such as gpaw or pbe_SiC. Some ten minutes of one
-core without PBE, which takes an hour. GPAW and DFTB+ are left out by name where they are not installed;
+core without PBE, which takes an hour and a half. GPAW and DFTB+ are left out by name where they are absent;
 DFTB's defects are then those of data/dftb_plus.
 
 PBE starts from what GFN1-xTB has found, stretched to PBE's lattice, and stops at PBE_FMAX or after PBE_STEPS
@@ -38,7 +38,7 @@ CLASSICAL = ("lammps:lcbop", "lammps:airebo", "lammps:erhart-albe", "lammps:ters
 CARBON = ("perfect", "vacancy", "Stone-Wales", "5-8-5")
 SILICON = ("SiC3", "SiC4", "bulk Si")
 SHOWN = ("lammps:lcbop", "lammps:erhart-albe", "tblite:gfn1", "gpaw:pbe")  # the levels whose structures ship
-ADATOMS = ("Si on top", "Cr on top", "Cr on top, 6 unpaired")
+ADATOMS = ("Si on top", "Cr on top", *(f"Cr on top, {n} unpaired" for n in (2, 4, 6)))
 CELLS = "5x3"  # rectangles of four atoms: 60 atoms, 12.3 × 12.8 Å
 SIZES = (2, 3, 4, 5, 6, 7, 8)  # n×n hexagonal cells, to see what a single k-point does
 SILICON_A, SILICON_PBE_A = 5.43, 5.47
@@ -87,7 +87,8 @@ def build(defect, a, cells):
     elif defect != "perfect":
         element = defect[:2]
         sheet = eh.add_adatom(sheet, element, point=tuple(sheet.positions[middle, :2]), site="hollow")[0]
-        sheet.set_initial_magnetic_moments([0.0] * (len(sheet) - 1) + [6.0 if "unpaired" in defect else 0.0])
+        unpaired = float(defect.split()[-2]) if defect.endswith("unpaired") else 0.0
+        sheet.set_initial_magnetic_moments([0.0] * (len(sheet) - 1) + [unpaired])
     return sheet
 
 
@@ -105,7 +106,7 @@ def jobs():
     if shutil.which("dftb+"):
         yield from (("dftb+:mio", defect, CELLS) for defect in CARBON)
     if find_spec("gpaw"):
-        yield from (("gpaw:pbe", defect, CELLS) for defect in CARBON + SILICON)
+        yield from (("gpaw:pbe", defect, CELLS) for defect in CARBON + SILICON + ADATOMS[1:])
 
 
 def start_of(level, defect, cells, folder):
@@ -117,6 +118,7 @@ def start_of(level, defect, cells, folder):
         return build(defect, lattice, cells)
     found = read(folder / f"{name_of('tblite:gfn1', defect, cells)}.extxyz")
     atoms = Atoms(found.symbols, found.positions, cell=found.cell, pbc=found.pbc)
+    atoms.set_initial_magnetic_moments(found.get_initial_magnetic_moments())
     stretch = lattice / eh.ENGINES["tblite:gfn1"].lattice_A
     atoms.set_cell(atoms.cell @ np.diag([stretch, stretch, 1.0]), scale_atoms=True)
     return atoms
