@@ -185,6 +185,31 @@ def test_where_the_structure_ends_its_cell_does_not_matter():
     assert energies[0] == pytest.approx(energies[1], abs=1e-4)
 
 
+@pytest.mark.parametrize("lift_A", [0.0, 0.03, 0.3, 1.1])
+def test_a_box_on_a_grid_has_whole_steps_and_the_vacuum_asked_for(lift_A):
+    atoms = sheet(2)
+    atoms.positions[0, 2] += lift_A
+    box = _quantum.Boxed(lambda inner: None, atoms, 5.0, edge_A=_quantum.EDGE_A).inner
+    steps = box.cell.lengths()[2] / _quantum.EDGE_A
+    assert steps == pytest.approx(round(steps))
+    below, above = box.positions[:, 2].min(), box.cell.lengths()[2] - box.positions[:, 2].max()
+    assert below == pytest.approx(above)
+    assert 5.0 <= below + 1e-9 < 5.0 + _quantum.EDGE_A
+
+
+@has_gpaw
+@pytest.mark.slow
+def test_the_energy_in_pbe_does_not_depend_on_the_height_of_the_box():
+    low, high = sheet(1), sheet(1)
+    high.positions[0, 2] += 1.2
+    energies = []
+    for first in (low, high):
+        flat = sheet(1)
+        flat.calc = _quantum.calculator("gpaw:pbe", first)
+        energies.append(flat.get_potential_energy() / 2)
+    assert energies[0] == pytest.approx(energies[1], abs=2e-3)
+
+
 # --- energies and forces of every engine ---
 
 

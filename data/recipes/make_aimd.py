@@ -24,7 +24,7 @@ from elit_helpers import _quantum
 from elit_helpers._common import atomic_write
 
 LATTICE_A, CELLS, VACUUM_A = 2.475, 2, 5.0
-START_K, STEPS, TIMESTEP_FS, SAVE_EVERY = 1200, 149, 1.0, 5
+START_K, STEPS, TIMESTEP_FS, SAVE_EVERY = 1200, 99, 1.0, 5
 OTHERS, REPEAT, EVERY = ("tblite:gfn1", "tblite:gfn2", "lammps:lcbop", "lammps:airebo"), 3, 4
 DFTB_FRAMES = (12, 24, 36, 48, 60)  # of the dynamics in data/dftb_plus; each costs a minute of PBE
 
@@ -55,7 +55,7 @@ def move(path, steps):
         return frames
     log = path.with_suffix(".json")
     seconds = json.loads(log.read_text())["cpu_seconds"] if log.exists() else 0.0
-    atoms.calc = _quantum.calculator("gpaw:pbe", atoms)
+    atoms.calc = _quantum.calculator("gpaw:pbe", start())  # of the first frame: the box stays the same
     driver = VelocityVerlet(atoms, timestep=TIMESTEP_FS * units.fs)
     while len(frames) <= steps:
         began = time.process_time()
