@@ -226,8 +226,8 @@ def test_forces_are_the_slope_of_the_energy(name):
             moved.positions[index, axis] += sign * step
             energies.append(with_engine(moved, name).get_potential_energy())
         slope = -(energies[0] - energies[1]) / (2 * step)
-        # GPAW's grid lets the energy of an atom depend on its place between grid points.
-        assert forces[index, axis] == pytest.approx(slope, abs=0.1 if name.startswith("gpaw") else 0.01)
+        # GPAW's grid lets the energy of an atom depend a little on its place between grid points.
+        assert forces[index, axis] == pytest.approx(slope, abs=0.02 if name.startswith("gpaw") else 0.01)
 
 
 @pytest.mark.parametrize("name", ENGINES)
