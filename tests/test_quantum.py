@@ -38,6 +38,8 @@ def dftb_has_xtb():
         _quantum.calculator("dftb+:gfn1", molecule("H2")).get_potential_energy(molecule("H2"))
     except EngineMissing:
         return False
+    except RuntimeError:  # a program that is broken is for the tests to report, not for their collection
+        return True
     return True
 
 
