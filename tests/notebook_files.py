@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import pytest
+
+import elit_helpers as eh
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 CELL_TIMEOUT_S = 900
+EXERCISE = re.compile(r'eh\.exercises\.check\("(\d\d\.\d+)"')
+FOLDED = re.compile(r"<details><summary>A solution</summary>\s+```python\n(.+?)```.*?</details>", re.DOTALL)
 
 
 def number(path):
@@ -42,6 +47,40 @@ def plain(source):
 def tree(cell):
     """Return the syntax tree of a code cell."""
     return ast.parse(plain(cell.source))
+
+
+def exercises(notebook):
+    """Return the stub of each exercise of a notebook, and the solutions folded in the text right below it."""
+    found = {}
+    for cell, below in zip(notebook.cells, [*notebook.cells[1:], None]):
+        if cell.cell_type == "code" and (asked := EXERCISE.search(cell.source)):
+            text = below.source if below is not None and below.cell_type == "markdown" else ""
+            found[asked.group(1)] = cell, FOLDED.findall(text)
+    return found
+
+
+def solved(path, folder):
+    """Write a copy of a notebook, its dots replaced by the folded solutions, into a folder; return it."""
+    notebook = read(path)
+    for stub, (solution,) in exercises(notebook).values():
+        before, dots, check = re.split(r"^(\w+ = \.\.\..*\n)", stub.source, flags=re.MULTILINE)
+        stub.source = before + solution + check
+    copy = folder / path.name
+    nbformat.write(notebook, copy)
+    return copy
+
+
+def verdicts(notebook):
+    """Return what an executed notebook says of the answer to each of its exercises."""
+    shown = {n: stub.outputs for n, (stub, _) in exercises(notebook).items()}
+    return {n: " ".join(o.data["text/plain"] for o in said if "data" in o) for n, said in shown.items()}
+
+
+def judges():
+    """Return the numbers of all exercises, as the refusal of any other number lists them."""
+    with pytest.raises(ValueError, match="choose one of") as refusal:
+        eh.exercises.check("no number")
+    return re.findall(r"\d\d\.\d+", str(refusal.value))
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""Every notebook is executed by nbmake: in its place in the series, and alone from the copies that ship."""
+"""Every notebook is executed by nbmake: in its place in the series with its exercises solved as the folded
+solutions say, and alone, as it comes, from the copies that ship."""
 
 import json
 
 import pytest
-from notebook_files import NOTEBOOKS, environment, execute, number
+from notebook_files import NOTEBOOKS, environment, execute, number, solved, verdicts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -40,11 +41,20 @@ def failing_widgets(notebook):
     return [o["evalue"] for o in outputs if isinstance(o, dict) and o.get("output_type") == "error"]
 
 
+@pytest.fixture(scope="module")
+def series_notebooks(tmp_path_factory):
+    """The folder that the series is executed in, with the solved copies of the notebooks."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
 @each
-def test_it_runs_in_its_place_in_the_series(path, series_results):
+def test_it_runs_in_its_place_in_the_series_and_its_solutions_are_right(
+    path, series_results, series_notebooks
+):
     with environment(ELIT_RUN="class", ELIT_RESULTS=series_results):
-        notebook = execute(path)
+        notebook = execute(solved(path, series_notebooks))
     assert not failing_widgets(notebook)
+    assert not {n: said for n, said in verdicts(notebook).items() if not said.startswith("✅")}
     check_cost(series_results, path, "class")
 
 
@@ -53,6 +63,7 @@ def test_it_runs_alone_from_what_ships(path, tmp_path):
     with environment(ELIT_RUN="demo", ELIT_RESULTS=tmp_path):
         notebook = execute(path)
     assert not failing_widgets(notebook)
+    assert all(said.startswith("✏️") for said in verdicts(notebook).values())
     check_cost(tmp_path, path, "demo")
 
 
@@ -72,7 +83,8 @@ def test_the_series_hands_over_whole_files_with_their_provenance(series_results)
     )
 
 
-def test_the_series_leaves_nothing_beside_the_notebooks():
+def test_the_series_leaves_nothing_beside_the_notebooks(series_notebooks):
+    assert {path.name for path in series_notebooks.iterdir()} <= {path.name for path in NOTEBOOKS}
     left = {path.name for path in NOTEBOOKS[0].parent.iterdir()} & {
         "log.lammps",
         "log.cite",

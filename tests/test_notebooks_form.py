@@ -5,7 +5,19 @@ import re
 import sys
 
 import pytest
-from notebook_files import FOLDER, NOTEBOOKS, code_cells, markdown, number, plain, read, tree
+from notebook_files import (
+    FOLDER,
+    NOTEBOOKS,
+    code_cells,
+    exercises,
+    judges,
+    markdown,
+    number,
+    plain,
+    read,
+    solved,
+    tree,
+)
 
 MAX_CELL_LINES = 25
 IN_HEADER = ("**What you will be able to do**", "**Time", "**Before you start**", "**Data")
@@ -102,6 +114,26 @@ def test_exercise_cells_are_stubs_with_the_tag(path):
         if "eh.exercises.check(" in cell.source:
             assert "exercise" in cell.metadata.get("tags", [])
             assert "..." in cell.source or "None" in cell.source
+
+
+@each
+def test_every_exercise_has_one_folded_solution_right_below_its_stub(path):
+    found = exercises(read(path))
+    assert len(found) == sum("eh.exercises.check(" in cell.source for cell in code_cells(path))
+    assert len(found) == markdown(path).count("<summary>A solution</summary>")
+    assert {n: len(solutions) for n, (_, solutions) in found.items()} == dict.fromkeys(found, 1)
+    assert all(n.startswith(f"{number(path)}.") for n in found)
+
+
+@each
+def test_a_solution_fits_in_the_place_of_the_dots(path, tmp_path):
+    answers = [stub.source for stub, _ in exercises(read(solved(path, tmp_path))).values()]
+    assert answers
+    assert not [answer for answer in answers if "..." in answer]
+
+
+def test_every_judge_belongs_to_one_exercise_and_every_exercise_has_its_judge():
+    assert sorted(n for path in NOTEBOOKS for n in exercises(read(path))) == judges()
 
 
 @each
