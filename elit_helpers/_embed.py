@@ -12,15 +12,17 @@ import numpy as np
 from ase import Atoms
 
 from elit_helpers import analysis
+from elit_helpers._common import check_positive
 from elit_helpers._matching import match_positions
 from elit_helpers._regions import check_region
-from elit_helpers._rings import find_edges, prune
+from elit_helpers._rings import find_edges, inside
 from elit_helpers._sheet_lattice import SheetLattice, is_flat, outer_edge, sheet_lattice
 from elit_helpers.samples import Material, material_of, sheet
 
 MARGIN_A = 8.0  # how far beyond a patch its lattice is fitted: a defect bends the sheet less there
 RIM_A = 2.2  # the outermost ring of a patch, where it must be the lattice: a bond and a half
 BETWEEN_A = 10.0  # of ideal sheet between one defect and its next copy, if no size is asked for
+LARGEST_RING = 9  # of a defect that is closed, 5-9; what is larger is open: a hole
 ON_SITE = 0.5  # share of a bond that an atom may be off its site
 RADII_A = np.arange(10.0, 3.4, -0.5).tolist()  # tried in this order
 SLACK = 1.15  # how much longer than usual an unrelaxed bond at the seam may be; 2.0 Å in graphene
@@ -72,11 +74,13 @@ def embed(
     ------
     ValueError
         The region is empty, larger than the picture or than `size_A`, touches the flake's edge, has a rim
-        that is not the lattice (a defect, contamination, another grain), or the seam would not close.
+        that is not the lattice (a wider hole, a defect, contamination, another grain), or the seam would not
+        close.
     """
     center = np.asarray(center, float)[:2]
     if radius_A is None:
         return _widest(atoms, center, size_A=size_A, material=material, keep_strain=keep_strain)
+    _refuse_void(atoms, center, radius_A)
     check_region(atoms, center, radius_A)
     _refuse_edge(atoms, material_of(material), center, radius_A)
     lattice = sheet_lattice(atoms, center=center, radius_A=radius_A + MARGIN_A, material=material)
@@ -116,20 +120,49 @@ def _into_cell(
 
 
 def _widest(atoms: Atoms, center: np.ndarray, **options) -> Atoms:
-    """Embed the largest patch that can be; what is against the smallest is raised."""
-    for radius in RADII_A[:-1]:
+    """Embed the largest patch that can be; what is against the smallest that holds atoms is raised."""
+    nearest = np.linalg.norm(atoms.positions[:, :2] - center, axis=1).min(initial=np.inf)
+    radii = [radius for radius in RADII_A if radius >= nearest] or RADII_A[:1]
+    for radius in radii[:-1]:
         try:
             return embed(atoms, center, radius_A=radius, **options)
         except ValueError:
             continue
-    return embed(atoms, center, radius_A=RADII_A[-1], **options)
+    return embed(atoms, center, radius_A=radii[-1], **options)
+
+
+def _refuse_void(atoms: Atoms, center: np.ndarray, radius: float) -> None:
+    """Refuse a patch without an atom if it lies in a hole; what else is empty, `check_region` refuses."""
+    check_positive("radius_A", radius, unit="Å")
+    if (np.linalg.norm(atoms.positions[:, :2] - center, axis=1) > radius).all():
+        hole = _hole_about(atoms, [center])
+        if hole is not None:
+            raise ValueError(
+                f"The region about {tuple(center.round(2).tolist())} holds no atom: "
+                f"{_too_wide(atoms, hole, center, radius)}"
+            )
+
+
+def _hole_about(atoms: Atoms, places: Sequence[np.ndarray]) -> tuple[int, ...] | None:
+    """Atoms of the largest hole in which one of these places (x, y) lies, None if none does."""
+    table = analysis.rings(atoms)
+    holes = [list(ring) for ring in table.loc[table["size"] > LARGEST_RING, "atoms"]]
+    found = [ring for ring in holes if any(inside(atoms.positions[ring, :2], place) for place in places)]
+    return tuple(found[-1]) if found else None
+
+
+def _too_wide(atoms: Atoms, hole: tuple[int, ...], center: np.ndarray, radius: float) -> str:
+    reach = float(np.linalg.norm(atoms.positions[list(hole), :2] - center, axis=1).max())
+    return (
+        f"a hole in the sheet, a ring of {len(hole)} atoms, is too wide for a patch of {radius:g} Å. It "
+        f"reaches {reach:.1f} Å from the `center`: a `radius_A` of {reach + RIM_A:.1f} Å would hold it, or a "
+        "smaller one about the hole's own middle."
+    )
 
 
 def _refuse_edge(atoms: Atoms, material: Material, center: np.ndarray, radius: float) -> None:
-    bonded = np.zeros(len(atoms), bool)
-    bonded[prune(find_edges(atoms), len(atoms)).i] = True  # what hangs by one bond is no edge
     away = np.linalg.norm(atoms.positions[:, :2] - center, axis=1)
-    edge = outer_edge(atoms, material) & bonded
+    edge = outer_edge(atoms, material)
     touching = edge & (away <= radius)
     if touching.any():
         raise ValueError(
@@ -165,7 +198,7 @@ def _patch_of(
     tolerance = ON_SITE * lattice.bond_A
     i, j = match_positions(sites[:, :layers], points[:, :layers], tolerance_A=tolerance)
     away = np.linalg.norm(sites[:, :2] - center, axis=1)
-    _check_rim(atoms, heavy, sites, names, away, (i, j), radius)
+    _check_rim(atoms, heavy, sites, names, center, (i, j), radius)
     chosen = np.zeros(len(atoms), bool)
     chosen[heavy[j[away[i] <= radius]]] = True
     homeless = np.setdiff1d(np.arange(len(heavy)), j)
@@ -182,19 +215,26 @@ def _patch_of(
     return chosen
 
 
-def _check_rim(atoms, heavy, sites, names, away, pairs, radius) -> None:
+def _check_rim(atoms, heavy, sites, names, center, pairs, radius) -> None:
     """Refuse a patch whose outermost ring is not the perfect lattice."""
     i, j = pairs
     occupied = np.zeros(len(sites), bool)
     occupied[i] = np.array(atoms.get_chemical_symbols())[heavy[j]] == names[i]
+    away = np.linalg.norm(sites[:, :2] - center, axis=1)
     rim = (away <= radius) & (away > radius - RIM_A)
     wrong = np.flatnonzero(rim & ~occupied)
     if len(wrong):
         x, y = sites[wrong[0], :2]
+        hole = _hole_about(atoms, sites[np.setdiff1d(wrong, i), :2])
         raise ValueError(
             f"The rim of the patch is not the sheet's lattice: {len(wrong)} of its {rim.sum()} sites hold no "
-            f"atom of their element, the first at ({x:.1f}, {y:.1f}) Å. A defect, a hole or contamination "
-            f"reaches across it; give another `radius_A` than {radius:g} Å, or move the `center`."
+            f"atom of their element, the first at ({x:.1f}, {y:.1f}) Å: "
+            + (
+                "a defect, another grain or contamination reaches across it. Give another `radius_A` than "
+                f"{radius:g} Å, or move the `center`."
+                if hole is None
+                else _too_wide(atoms, hole, center, radius)
+            )
         )
 
 

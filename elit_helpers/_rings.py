@@ -3,16 +3,22 @@
 matscipy counts shortest-path rings but does not say which atoms are in them. A sheet has a plane, so each
 of its rings is a face: follow a bond, always turn into the sharpest left, and come back. That finds the
 atoms, costs a time linear in them, and knows the outer edge too. A test holds both counts together.
+
+A hole is a face with an area, the outer edge is the one face that goes round a whole piece. What stands free
+inside a hole is a piece of its own with such a face of its own, and yet no edge of the flake.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from elit_helpers._common import require
 
@@ -43,7 +49,7 @@ class Edges:
 
 @dataclass(frozen=True)
 class Face:
-    """A closed walk: its atoms in order, the bond vectors, the signed area (negative: an outer edge) [Å²]."""
+    """A closed walk: its atoms in order, the bond vectors, the signed area (negative: round a piece) [Å²]."""
 
     atoms: np.ndarray
     vectors: np.ndarray
@@ -110,8 +116,8 @@ def walk_faces(edges: Edges) -> list[Face]:
     Returns
     -------
     list of Face
-        Inner faces have a positive area. A closed face of negative area is an outer edge; one that does
-        not close runs along the open edge of a periodic ribbon.
+        Inner faces have a positive area. A closed face of negative area goes round a whole piece; one that
+        does not close runs along the open edge of a periodic ribbon. `on_rim` tells which are the edge.
     """
     n = len(edges.i)
     if not n:
@@ -147,3 +153,68 @@ def _face(edges: Edges, walk: np.ndarray) -> Face:
     following = np.roll(corner, -1, axis=0)
     area = 0.5 * float(np.sum(corner[:, 0] * following[:, 1] - corner[:, 1] * following[:, 0]))
     return Face(edges.i[walk], vectors, area, bool(np.abs(corner[-1]).max() < 1e-6))
+
+
+def on_rim(atoms: Any, edges: Edges) -> np.ndarray:
+    """Mark the atoms on the outer rim of a flake or ribbon, (N,) bool; what hangs or lies outside included.
+
+    What lies in a hole, be it an atom, a chain that hangs into it or a free fragment, is not on the rim.
+    """
+    n, rim = len(atoms), np.zeros(len(atoms), bool)
+    graph = coo_matrix((np.ones(len(edges.i)), (edges.i, edges.j)), shape=(n, n))
+    count, piece = connected_components(graph, directed=False)
+    faces = walk_faces(edges)
+    inner = [face for face in faces if face.closed and face.area > 1e-6]
+    own = np.array([piece[face.atoms[0]] for face in inner], int)
+    corners = [polygon(atoms, face) for face in inner]
+    of_piece: list[list[Face]] = [[] for _ in range(count)]
+    for face in faces:
+        of_piece[piece[face.atoms[0]]].append(face)
+    for k, around in enumerate(of_piece):
+        members = np.flatnonzero(piece == k)
+        if count == 1 or not _enclosed(atoms, members, [corners[f] for f in np.flatnonzero(own != k)]):
+            walked = [face.atoms for face in _outermost(around)]
+            rim[np.concatenate(walked) if walked else members[: not around]] = (
+                True  # an atom alone has no face
+            )
+    return rim
+
+
+def _outermost(faces: list[Face]) -> list[Face]:
+    """The faces along the outside of one piece: none for a sheet that is periodic both ways."""
+    along = [face for face in faces if not face.closed]
+    finite = (
+        abs(sum(face.area for face in faces)) < 1.0
+    )  # each bond is walked forth and back; else it is a cell
+    if along or not faces or not finite:
+        return along
+    return [min(faces, key=lambda face: face.area)]  # just one, even where bonds cross and others turn round
+
+
+def _enclosed(atoms: Any, members: np.ndarray, polygons: list[np.ndarray]) -> bool:
+    """Whether each of these atoms lies inside one of these polygons, or inside an image of one."""
+    if not polygons:
+        return False
+    low, high = (np.array([side(points, axis=0) for points in polygons]) for side in (np.min, np.max))
+    steps = [(-1, 0, 1) if periodic else (0,) for periodic in atoms.pbc & atoms.cell.any(1)]
+    images = np.array(list(itertools.product(*steps))) @ atoms.cell.array
+    for point in atoms.positions[members]:
+        places = (point + images)[:, None, :2]
+        image, face = np.nonzero(((low <= places) & (places <= high)).all(axis=2))
+        if not any(inside(polygons[f], places[i, 0]) for i, f in zip(image, face, strict=True)):
+            return False
+    return True
+
+
+def polygon(atoms: Any, face: Face) -> np.ndarray:
+    """Corners (M, 2) of a face, in order and not wrapped at cell walls [Å]."""
+    return atoms.positions[face.atoms[0], :2] + np.cumsum(face.vectors[:, :2], axis=0)
+
+
+def inside(polygon: np.ndarray, point: np.ndarray) -> bool:
+    """Whether a point (2,) lies in a polygon (M, 2)."""
+    x, y = (polygon - point).T  # a bond that hangs into the face is walked both ways and crossed twice
+    following_x, following_y = np.roll(x, -1), np.roll(y, -1)
+    crossing = (y > 0) != (following_y > 0)
+    height = np.where(crossing, following_y - y, 1.0)
+    return bool(np.count_nonzero(crossing & (x - y * (following_x - x) / height > 0)) % 2)

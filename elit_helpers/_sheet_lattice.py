@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from elit_helpers import analysis
 from elit_helpers._common import check_positive
@@ -14,6 +17,7 @@ from elit_helpers._lattice_score import index_columns
 from elit_helpers._scores import rms
 from elit_helpers.samples import MATERIALS, Material, material_of
 
+COLUMN = 0.3  # share of a bond within which atoms, seen from above, are one column
 TURN = np.array([[0, 1], [-1, 1]])  # the axes of a hexagonal lattice turned by 60°, in themselves
 
 
@@ -176,10 +180,16 @@ def outer_edge(atoms: Atoms, material: Material) -> np.ndarray:
     """Mark the atoms on the outer edge of a flake, (N,) bool; those of thick sheets by their columns."""
     if is_flat(material):
         return analysis.edge_atoms(atoms)
-    xy, column = np.unique(atoms.positions[:, :2].round(2), axis=0, return_inverse=True)
+    # Two atoms of a column need not stand exactly above each other: their bonds would cross, seen from above.
+    close = cKDTree(atoms.positions[:, :2]).query_pairs(COLUMN * material.bond, output_type="ndarray")
+    graph = coo_matrix((np.ones(len(close)), tuple(close.T)), shape=(len(atoms), len(atoms)))
+    count, column = connected_components(graph, directed=False)
+    xy = np.zeros((count, 2))
+    np.add.at(xy, column, atoms.positions[:, :2])
+    xy /= np.bincount(column, minlength=count)[:, None]
     # As graphene of the same shape, whose rings are those of the columns.
-    seen = Atoms(f"C{len(xy)}", np.pad(xy * MATERIALS["graphene"].bond / material.bond, ((0, 0), (0, 1))))
-    return analysis.edge_atoms(seen)[column.ravel()]
+    seen = Atoms(f"C{count}", np.pad(xy * MATERIALS["graphene"].bond / material.bond, ((0, 0), (0, 1))))
+    return analysis.edge_atoms(seen)[column]
 
 
 def is_flat(material: Material) -> bool:

@@ -18,7 +18,7 @@ from elit_helpers._common import RandomState, check_choice, resolve_rng
 from elit_helpers._fate import defect_bonds, fate, published_bonds, ring_bonds
 from elit_helpers._matching import align, fit_similarity, match_positions
 from elit_helpers._reliability import calibration_error, reliability, true_labels
-from elit_helpers._rings import Cutoffs, Edges, find_edges, prune, walk_faces
+from elit_helpers._rings import Cutoffs, Edges, find_edges, on_rim
 from elit_helpers._scores import GRAPHENE_BOND_A, nearest_neighbour_share, rms, score_atoms
 from elit_helpers._uncertainty import (
     atom_uncertainty,
@@ -111,14 +111,11 @@ def coordination(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
 
 
 def edge_atoms(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
-    """Return which atoms lie on the outer edge of a flake or ribbon, (N,) bool; dangling ones included."""
-    edges = prune(find_edges(atoms, cutoffs), len(atoms))
-    outer = np.ones(len(atoms), bool)
-    outer[edges.i] = False
-    for face in walk_faces(edges):
-        if face.area < 0 or not face.closed:
-            outer[face.atoms] = True
-    return outer
+    """Return which atoms lie on the outer edge of a flake or ribbon, (N,) bool; what hangs on it included.
+
+    The rim of a hole is no edge, nor is what hangs into a hole or lies free in it.
+    """
+    return on_rim(atoms, find_edges(atoms, cutoffs))
 
 
 # ---------------------------------------------------------------- differences, error bars

@@ -1,11 +1,12 @@
 """The lattice of a picture's own atoms, and a defect of it in an endless ideal sheet whose seam closes."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
@@ -188,6 +189,9 @@ def test_sulphur_vacancy_is_embedded_in_both_layers():
     st.lists(st.sampled_from([name for name in DEFECTS if name != "perfect"]), min_size=1, max_size=2),
     st.floats(-30, 30), st.floats(-0.02, 0.02), st.integers(0, 2**31),
 )  # fmt: skip
+@example(
+    defects=["divacancy", "divacancy"], angle=-16.359375, strain=-0.015625, seed=795616
+)  # merged: an island
 def test_seam_of_any_defected_sheet_relaxes_to_sound_bonds(defects, angle, strain, seed):
     rng = np.random.default_rng(seed)
     flake = eh.sheet("graphene", (44.0, 44.0), angle=angle)
@@ -248,6 +252,79 @@ def test_seams_of_the_movies_true_structures_are_sound(number):
         assert 1.3 < lengths.min() < lengths.max() < 1.6
         done += 1
     assert done, f"none of {tried} regions had room"
+
+
+# ---------------------------------------------------------------- holes and edges
+
+
+def with_holes(*holes, size=56.0, angle=9.0):
+    """A flake about the middle of all pictures, with round holes: (x, y) from the middle, and radius [Å]."""
+    flake = eh.sheet("graphene", (size, size), angle=angle)
+    flake.positions[:, :2] += MIDDLE - size / 2
+    away = [
+        np.linalg.norm(flake.positions[:, :2] - MIDDLE - place, axis=1) / radius for *place, radius in holes
+    ]
+    return flake[np.min(away, axis=0) > 1] if holes else flake
+
+
+@pytest.mark.parametrize("holes", [
+    [(0, 0, 2.0)], [(0, 0, 4.0)], [(0, 0, 6.0)],
+    [(-2.5, 0, 2.5), (2.5, 0, 2.5)], [(-3, 0, 2.0), (3, 1, 2.0)], [(-2, -2, 2.0), (2, 2, 3.0), (3, -2, 1.5)],
+])  # fmt: skip
+def test_holes_of_any_size_and_holes_that_merge_are_embedded(holes):
+    flake = with_holes(*holes)
+    whole = structure.embed(flake, MIDDLE, radius_A=10.0)
+    area = np.linalg.norm(np.cross(*whole.cell[:2]))
+    lost = len(with_holes()) - len(flake)
+    assert round(2 * area / eh.MATERIALS["graphene"].area) == len(whole) + lost
+    assert other_rings(whole) == other_rings(flake)
+
+
+@pytest.mark.parametrize("rest", [(22.0, 22.0, 1.6), (22.5, 21.0, 3.0)])
+def test_what_stands_free_in_a_hole_or_hangs_into_it_is_embedded_with_it(rest):
+    flake, hole = with_holes(), with_holes((0, 0, 5.5))
+    inside = np.linalg.norm(flake.positions[:, :2] - rest[:2], axis=1) < rest[2]
+    whole = structure.embed(hole + flake[inside], MIDDLE, radius_A=10.0)
+    assert len(whole) == len(structure.embed(hole, MIDDLE, radius_A=10.0)) + inside.sum()
+    beside = int(np.argmin(np.linalg.norm(hole.positions[:, :2] - MIDDLE, axis=1)))
+    inwards = (MIDDLE - hole.positions[beside, :2]) / np.linalg.norm(MIDDLE - hole.positions[beside, :2])
+    hole.append("C")
+    hole.positions[-1] = hole.positions[beside] + [*1.4 * inwards, 0]
+    assert len(structure.embed(hole, MIDDLE, radius_A=10.0)) == len(whole) - inside.sum() + 1
+
+
+@pytest.mark.parametrize("radius_A", [None, 6.0, 10.0])
+def test_a_hole_too_wide_for_the_patch_is_named_with_the_radius_that_holds_it(radius_A):
+    flake = with_holes((0, 0, 9.0), size=70.0)
+    with pytest.raises(ValueError, match="a hole in the sheet, a ring of 54 atoms, is too wide") as refused:
+        structure.embed(flake, MIDDLE, radius_A=radius_A)
+    needed = float(re.search(r"a `radius_A` of ([\d.]+) Å would hold it", str(refused.value))[1])
+    assert structure.embed(flake, MIDDLE, radius_A=needed).info["radius_A"] == needed
+
+
+def bay(flake):
+    """The same flake with a slit from its left edge to the middle."""
+    x, y = (flake.positions[:, :2] - MIDDLE).T
+    return flake[(np.abs(y) > 3) | (x > 0)]
+
+
+@pytest.mark.parametrize(("flake", "center"), [
+    (bay(with_holes()), (26, 22)),  # a concave flake: the end of its bay
+    (bay(with_holes()), (10, 30)),  # the wall of the bay
+    (with_holes((-16, 0, 3.0), size=44.0), (7, 22)),  # a hole beside the rim, which is as near
+    (with_holes((-20, 0, 4.0), size=44.0), (6, 22)),  # a hole that opens into the rim
+    (with_holes((0, 0, 3.0), size=18.5), (22, 22)),  # a hole in a flake too narrow for the patch
+])  # fmt: skip
+def test_the_edge_of_a_flake_is_refused_whatever_its_shape(flake, center):
+    with pytest.raises(ValueError, match="touches the edge of the flake"):
+        structure.embed(flake, center, radius_A=9.0)
+
+
+def test_a_hole_near_the_rim_is_embedded_where_the_patch_keeps_off_the_rim():
+    flake = with_holes((-13, 0, 3.0), size=46.0)
+    assert structure.embed(flake, MIDDLE - [13, 0], radius_A=7.0).info["radius_A"] == 7.0
+    with pytest.raises(ValueError, match="touches the edge of the flake"):
+        structure.embed(flake, MIDDLE - [13, 0], radius_A=9.9)
 
 
 # ---------------------------------------------------------------- bad input
