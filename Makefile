@@ -1,17 +1,20 @@
 # The commands of the course. Each sets up what it needs in .venv and does nothing that is already done.
 #   make course    run the whole series; executed notebooks as HTML and the results lie under build/
 #   make test      lint and all tests, the notebooks among them
+#   make search    look for examples that break a property test, new ones each time (ten minutes)
 #   make lab       open JupyterLab at the first notebook
 #   make check     say what is installed and whether every notebook can run
 #   make bench     measure everything that the course promises and write docs/benchmarks.md (about an hour)
 #   make quantum   install GPAW for notebook 05 (built here: needs a C++ compiler, libxc and a BLAS, see below)
 #   make handover  run the series and renew the copies that ship in data/handover
 #                  some of them:  make BENCH="training finders" bench
+# Repeat a search, or search for longer:  make SEED=7 MINUTES=60 search
 # Another Python:  make PYTHON=python3.12 course
 # A CPU build of torch:  make TORCH="torch torchvision --index-url ADDRESS"  with the address that pytorch.org gives.
 
 PYTHON ?= python3
 TORCH ?= torch torchvision
+MINUTES ?= 10
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -19,7 +22,7 @@ PEERS := $(VENV)/.peers
 QUANTUM := $(VENV)/.quantum
 
 .DEFAULT_GOAL := setup
-.PHONY: setup course test lint lab check bench handover quantum
+.PHONY: setup course test search lint lab check bench handover quantum
 
 setup: $(READY)
 
@@ -50,6 +53,10 @@ lint: $(READY)
 
 test: lint
 	$(PY) -m pytest
+
+search: $(READY)
+	$(PY) -m pytest -m hypothesis --hypothesis-profile search --search-minutes $(MINUTES) \
+	  $(if $(SEED),--hypothesis-seed $(SEED))
 
 lab: $(READY)
 	cd notebooks && ../$(PY) -m jupyterlab 00_start_here.ipynb
