@@ -10,7 +10,7 @@ import argparse
 import logging
 import sys
 
-from elit_helpers._common import ElitError
+from elit_helpers.core.checks import ElitError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,20 +112,20 @@ def _adapt_arguments(adapt: argparse.ArgumentParser) -> None:
 
 
 def _check(_options: argparse.Namespace) -> int:
-    from elit_helpers import check
+    from elit_helpers.course import check
 
     return check.main()
 
 
 def _run(options: argparse.Namespace) -> int:
-    from elit_helpers import pipeline
+    from elit_helpers.pipeline.report import check_folder, run_image, save_report
 
-    pipeline.check_folder(options.out)
-    report = pipeline.run_image(
+    check_folder(options.out)
+    report = run_image(
         options.image, pixel_size=options.pixel_size, material=options.material, engine=options.engine,
         ensemble=options.ensemble, frame=options.frame, rng=options.seed, show_progress=True,
     )  # fmt: skip
-    written = pipeline.save_report(report, options.out)
+    written = save_report(report, options.out)
     for warning in report.warnings:
         sys.stderr.write(f"note: {warning}\n")
     found = report.provenance
@@ -140,12 +140,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _adapt(options: argparse.Namespace) -> int:
-    from elit_helpers import pipeline
+    from elit_helpers.pipeline.adapt import adapt_ensemble, partial_of
 
-    partial = pipeline.partial_of(options.out)
+    partial = partial_of(options.out)
     go_on = f"What is finished is in {partial}; the same command goes on from there."
     try:
-        adapted = pipeline.adapt_ensemble(
+        adapted = adapt_ensemble(
             options.frames, options.out, pixel_size=options.pixel_size, material=options.material,
             start=options.start, rounds=options.rounds, members=options.members, settings=options.preset,
             keep=options.keep, rng=options.seed, progress=True,
@@ -173,9 +173,10 @@ def _adapt(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from elit_helpers import data
+    from elit_helpers.data.download import DownloadFailed
+    from elit_helpers.data.registry import fetch, real_frames
 
-    known = data.real_frames().set_index("name", drop=False)
+    known = real_frames().set_index("name", drop=False)
     if options.list:
         width = max(map(len, known["name"])) + 2
         for row in known.itertuples():
@@ -184,8 +185,8 @@ def _fetch(options: argparse.Namespace) -> int:
     failed = False
     for name in known["name"] if options.all else options.names:
         try:
-            path = data.fetch(name, progress=True)
-        except data.DownloadFailed as error:  # one that is missing is no reason to go without the others
+            path = fetch(name, progress=True)
+        except DownloadFailed as error:  # one that is missing is no reason to go without the others
             sys.stderr.write(f"elit_helpers fetch: {error}\n")
             failed = True
         else:

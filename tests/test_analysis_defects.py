@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers.samples import nearest
+from elit_helpers.samples.sheets import nearest
 
 WIDE = {("C", "C"): 1.85}  # closes the rings of a divacancy
 SITES = ((8.0, 8.0), (8.0, 22.0), (22.0, 8.0), (22.0, 22.0))  # far enough apart to stay apart
@@ -98,7 +98,7 @@ def test_rings_agree_with_matscipy_on_all_defects(kinds, seed):
 @settings(max_examples=20, deadline=None)
 @given(some_defects, st.integers(0, 2**31))
 def test_bonds_are_the_same_from_both_ends(kinds, seed):
-    from elit_helpers._rings import find_edges
+    from elit_helpers.geometry.bonds import find_edges
 
     atoms = defected(kinds, seed=seed)
     edges = find_edges(atoms, WIDE)

@@ -78,7 +78,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_no_file(frames, tmp_path, 
 def test_a_frame_that_cannot_be_drawn_leaves_the_older_file(frames, tmp_path, monkeypatch):
     path = plots.animate(frames, tmp_path / "md.gif")
     before = path.read_bytes()
-    monkeypatch.setattr("elit_helpers._moving.MovingStructure.show", lambda *_: 1 / 0)
+    monkeypatch.setattr("elit_helpers.plots.moving.MovingStructure.show", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         plots.animate(frames, path)
     assert path.read_bytes() == before
@@ -87,7 +87,7 @@ def test_a_frame_that_cannot_be_drawn_leaves_the_older_file(frames, tmp_path, mo
 
 # --------------------------------------------------------------------------- which row belongs to a frame
 def test_a_frame_that_knows_its_time_has_the_row_of_that_time(frames, log):
-    from elit_helpers._moving import frame_rows
+    from elit_helpers.plots.moving import frame_rows
 
     for frame, time in zip(frames, (0, 9, 29, 30), strict=True):
         frame.info["time_fs"] = time
@@ -95,7 +95,7 @@ def test_a_frame_that_knows_its_time_has_the_row_of_that_time(frames, log):
 
 
 def test_frames_that_do_not_are_spread_evenly_over_the_log(frames, log):
-    from elit_helpers._moving import frame_rows
+    from elit_helpers.plots.moving import frame_rows
 
     assert frame_rows(frames, log).tolist() == [0, 1, 2, 3]
     assert frame_rows(frames[:2], log).tolist() == [0, 3]

@@ -18,9 +18,11 @@ import pytest
 from packaging.requirements import Requirement
 
 import elit_helpers as eh
-from elit_helpers import _masks, _nets
-from elit_helpers.ensemble import UNSURE, CorruptEnsemble
-from elit_helpers.images import NET_PIXEL
+from elit_helpers.ensemble import networks
+from elit_helpers.ensemble.networks import UNSURE
+from elit_helpers.ensemble.storage import CorruptEnsemble
+from elit_helpers.images import masks
+from elit_helpers.images.masks import NET_PIXEL
 
 TINY = eh.TrainSettings(members=2, steps=3, member_steps=2, batch=4, filters=2, layers=(1, 1, 1, 1))
 ONE, TWO = ("C",), ("C", "Si")
@@ -51,7 +53,7 @@ def same(a, b):
 
 def discs(row_col, shape=(64, 72)):
     """A prediction that is as sure of these atoms as can be."""
-    return of(_masks.discs(np.array(row_col, float), np.zeros(len(row_col), int), 1, shape, 2.8) == 0)
+    return of(masks.discs(np.array(row_col, float), np.zeros(len(row_col), int), 1, shape, 2.8) == 0)
 
 
 def of(*maps):
@@ -81,7 +83,7 @@ def test_making_a_trainer_seeds_the_global_generators_and_ours_come_back(pairs):
     def draw():
         return np.random.random(), torch.rand(1).item()
 
-    with _nets.contained():
+    with networks.contained():
         np.random.seed(1), torch.manual_seed(1)
         seeded = draw()
         np.random.seed(5), torch.manual_seed(5)
@@ -111,11 +113,11 @@ def test_a_pickle_in_an_ensembles_folder_is_never_run(tiny, tmp_path):
     with pytest.raises(CorruptEnsemble, match=r"member_00\.safetensors"):
         eh.load_ensemble(tmp_path / "e")
     card = tmp_path / "e" / "card.json"  # also with a hash that fits
-    from elit_helpers import workspace
+    from elit_helpers.course import notebook
 
     text = card.read_text()
     was = text.split('"member_00.safetensors": "')[1][:64]
-    card.write_text(text.replace(was, workspace.sha256(member)))
+    card.write_text(text.replace(was, notebook.sha256(member)))
     with pytest.raises(CorruptEnsemble, match="not a safetensors file"):
         eh.load_ensemble(tmp_path / "e")
     assert not (tmp_path / "ran").exists()
@@ -123,14 +125,14 @@ def test_a_pickle_in_an_ensembles_folder_is_never_run(tiny, tmp_path):
 
 # ------------------------------------------------------------------------- training
 def test_a_run_as_long_as_the_data_sees_all_of_them(pairs, tmp_path):
-    job = _nets.Job(*pairs, 2, TINY, tmp_path)
+    job = networks.Job(*pairs, 2, TINY, tmp_path)
     draw, n = job.batches(7, bootstrap=False), len(pairs[0])
     seen = np.concatenate([draw()[0].numpy()[:, 0] for _ in range(n // TINY.batch)])
     assert len({round(float(image.sum()), 2) for image in seen}) == n
 
 
 def test_batches_are_not_the_same_chunks_in_every_pass(pairs, tmp_path):
-    draw = _nets.Job(*pairs, 2, TINY, tmp_path).batches(7, bootstrap=False)
+    draw = networks.Job(*pairs, 2, TINY, tmp_path).batches(7, bootstrap=False)
     passes = [
         [frozenset(round(float(i.sum()), 2) for i in draw()[0].numpy()) for _ in range(3)] for _ in range(2)
     ]
@@ -144,14 +146,14 @@ def test_members_that_branch_off_for_one_step_differ_already(pairs):
 
 
 def test_each_member_has_a_sample_an_order_and_turns_of_its_own(pairs, tmp_path):
-    job = _nets.Job(*pairs, 2, dataclasses.replace(TINY, batch=12), tmp_path)
+    job = networks.Job(*pairs, 2, dataclasses.replace(TINY, batch=12), tmp_path)
     first, second = (job.batches(seed, bootstrap=True)()[0].numpy()[:, 0] for seed in (1, 2))
     assert {round(float(i.sum()), 2) for i in first} != {round(float(i.sum()), 2) for i in second}
 
 
 def test_patches_are_shown_in_all_eight_ways_a_square_can_lie(tmp_path):
     image = np.arange(64, dtype=np.float32).reshape(1, 8, 8)
-    job = _nets.Job(image, image.astype(np.int8), 2, dataclasses.replace(TINY, batch=1), tmp_path)
+    job = networks.Job(image, image.astype(np.int8), 2, dataclasses.replace(TINY, batch=1), tmp_path)
     draw = job.batches(3, bootstrap=False)
     shown = [draw() for _ in range(200)]
     ways = {np.rot90(m, k).tobytes() for m in (image[0], image[0, :, ::-1]) for k in range(4)}
@@ -207,10 +209,10 @@ def test_nothing_is_written_printed_or_drawn(pairs, tmp_path, monkeypatch, capsy
 def test_the_net_that_predicts_doubles_rows_as_the_one_that_learned(pairs, tiny, tmp_path):
     from atomai.nets import init_fcnn_model
 
-    with _nets.contained():
-        job = _nets.Job(*pairs, 2, TINY, tmp_path)
+    with networks.contained():
+        job = networks.Job(*pairs, 2, TINY, tmp_path)
         learned = job.prepare(0, 1, None, lambda loss: None).net
-        applied = _nets.make_net(tiny.weights[0], n_classes=2, settings=TINY)
+        applied = networks.make_net(tiny.weights[0], n_classes=2, settings=TINY)
         swallowed = init_fcnn_model("Unet", 1, nb_filters=2, upsampling_mode="nearest")[0]
     modes = {block.mode for net in (learned, applied) for block in net.children() if hasattr(block, "mode")}
     assert modes == {"bilinear"}
@@ -256,9 +258,9 @@ def test_a_frame_is_normalised_by_itself_not_by_its_stack(tiny, frame):
 
 
 def test_few_frames_are_not_put_through_the_net_all_at_once(tiny, frame, monkeypatch):
-    sizes, ask = [], _nets.probabilities
+    sizes, ask = [], networks.probabilities
     monkeypatch.setattr(
-        _nets, "probabilities", lambda n, tile, t: sizes.append(tile.shape) or ask(n, tile, t)
+        networks, "probabilities", lambda n, tile, t: sizes.append(tile.shape) or ask(n, tile, t)
     )
     eh.predict(tiny, np.stack([frame] * 5), pixel_size=0.15)
     assert set(sizes) == {(48, 56)}
@@ -266,10 +268,10 @@ def test_few_frames_are_not_put_through_the_net_all_at_once(tiny, frame, monkeyp
 
 
 def test_applying_a_net_does_not_change_its_batch_statistics(tiny, frame):
-    with _nets.contained():
-        net = _nets.make_net(tiny.weights[0], n_classes=2, settings=TINY)
+    with networks.contained():
+        net = networks.make_net(tiny.weights[0], n_classes=2, settings=TINY)
         assert not net.training
-        _nets.probabilities(net, frame[:40, :48], 1.0)
+        networks.probabilities(net, frame[:40, :48], 1.0)
         after = {name: value.numpy() for name, value in net.state_dict().items()}
     assert same(tiny.weights[0], after)
 
@@ -309,7 +311,7 @@ def test_masks_are_drawn_to_a_fraction_of_a_pixel_and_at_the_border_too():
     true = np.stack([rng.uniform(0, 59, 400), rng.uniform(0, 59, 400)], 1)
     off = []
     for point in true:
-        mask = _masks.discs(point[None], np.zeros(1, int), 1, (60, 60), 2.8) == 0
+        mask = masks.discs(point[None], np.zeros(1, int), 1, (60, 60), 2.8) == 0
         assert mask.any()
         if ((point > 4) & (point < 55)).all():
             off.append(np.argwhere(mask).mean(0) - point)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from elit_helpers import images, samples
-from elit_helpers._cell_phase import expected_phase
+import elit_helpers as eh
+from elit_helpers.calibration.cell_phase import expected_phase
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "real_frames"
@@ -28,13 +28,13 @@ def frame(material="graphene", pixel_size=0.1, shape=(256, 256), *, seed=0, angl
     """A simulated frame with counting noise."""
     size = (shape[1] * pixel_size, shape[0] * pixel_size)
     settings = {"dose": 400.0, "pedestal": 2.0} | imaging
-    sheet = samples.sheet(material, size=size, angle=angle)
-    return images.simulate_frame(sheet, images.Imaging(pixel_size=pixel_size, shape=shape, **settings), seed)
+    sheet = eh.sheet(material, size=size, angle=angle)
+    return eh.simulate_frame(sheet, eh.Imaging(pixel_size=pixel_size, shape=shape, **settings), seed)
 
 
 def warped(to_A, shape=(256, 256), seed=0):
     """Graphene recorded by a scan whose steps (row, column) are `to_A` times as long [Å]; noise added."""
-    sheet = samples.sheet("graphene", size=(60.0, 60.0), angle=11.0)
+    sheet = eh.sheet("graphene", size=(60.0, 60.0), angle=11.0)
     place = (sheet.positions[:, :2] - 30)[:, ::-1] * [-1, 1]  # (down, right) [Å]
     at = np.linalg.solve(to_A, place.T).T + np.array(shape) / 2
     sigma = 0.42 / np.sqrt(abs(np.linalg.det(to_A)))
@@ -48,7 +48,7 @@ def warped(to_A, shape=(256, 256), seed=0):
     ("pixel_size", "shape"), [(0.05, (400, 400)), (0.096, (256, 256)), (0.2, (160, 200))]
 )
 def test_the_lattice_gives_the_pixel_size_twice(pixel_size, shape):
-    measured = images.calibrate(
+    measured = eh.calibrate(
         frame("graphene", pixel_size, shape, pedestal=3.0, jitter_A=0.04, contamination=4.0, seed=2)
     )
     assert measured.pixel_size == pytest.approx(pixel_size, rel=0.003)
@@ -57,22 +57,22 @@ def test_the_lattice_gives_the_pixel_size_twice(pixel_size, shape):
     assert measured.disagreement is None
 
 
-@pytest.mark.parametrize("material", list(samples.MATERIALS))
+@pytest.mark.parametrize("material", list(eh.MATERIALS))
 def test_every_material_that_ships_is_calibrated(material):
-    measured = images.calibrate(frame(material, 0.1, (300, 300)), lattice=material)
+    measured = eh.calibrate(frame(material, 0.1, (300, 300)), lattice=material)
     assert measured.pixel_size == pytest.approx(0.1, rel=0.003)
     assert measured.neighbours == pytest.approx(0.1, rel=0.006)
     assert material in str(measured)
 
 
 def test_a_material_of_ones_own_and_a_nominal_size():
-    mine = samples.Material(
+    mine = eh.Material(
         "silicene",
         "flat",
-        samples.MATERIALS["graphene"].cell,
+        eh.MATERIALS["graphene"].cell,
         (("Si", 1 / 3, 1 / 3, 0), ("Si", 2 / 3, 2 / 3, 0)),
     )
-    measured = images.calibrate(frame(), lattice=mine, nominal=0.11)
+    measured = eh.calibrate(frame(), lattice=mine, nominal=0.11)
     assert measured.disagreement == pytest.approx(-0.0909, abs=0.004)
     assert "-9" in str(measured)
     assert "silicene" in measured.method
@@ -82,7 +82,7 @@ def test_a_material_of_ones_own_and_a_nominal_size():
 @given(st.floats(-0.03, 0.03), st.floats(-0.03, 0.03), st.integers(0, 50))
 def test_unequal_axes_and_shear_are_measured(stretch, shear, seed):
     to_A = 0.1 * np.array([[1 + stretch, shear], [0.0, 1 - stretch]])
-    measured = images.calibrate(warped(to_A, seed=seed))
+    measured = eh.calibrate(warped(to_A, seed=seed))
     assert measured.pixel_size == pytest.approx(np.sqrt(np.linalg.det(to_A)), rel=0.003)
     np.testing.assert_allclose(measured.axes, np.linalg.norm(to_A, axis=0), rtol=0.005)
     sides = np.linalg.svd(to_A, compute_uv=False)
@@ -95,7 +95,7 @@ def test_unequal_axes_and_shear_are_measured(stretch, shear, seed):
 
 def test_strong_distortion_is_followed_and_its_direction_told():
     to_A = np.diag([0.11, 0.095])  # rows farther apart than columns
-    measured = images.calibrate(warped(to_A, (320, 320)))
+    measured = eh.calibrate(warped(to_A, (320, 320)))
     np.testing.assert_allclose(measured.axes, (0.11, 0.095), rtol=0.004)
     assert measured.anisotropy_deg == pytest.approx(90, abs=3)
     assert "anisotropic" in str(measured)
@@ -104,7 +104,7 @@ def test_strong_distortion_is_followed_and_its_direction_told():
 def test_the_errors_are_neither_too_small_nor_too_large():
     pulls = []
     for seed in range(16):
-        measured = images.calibrate(
+        measured = eh.calibrate(
             frame(pixel_size=0.12, shape=(200, 200), seed=seed, dose=150.0, angle=7 * seed)
         )
         pulls.append(
@@ -118,9 +118,9 @@ def test_the_errors_are_neither_too_small_nor_too_large():
 
 
 def test_two_grains_are_one_pixel_size():
-    sheet, _ = samples.add_grain_boundary(samples.graphene_sheet((40.0, 40.0), angle=7), angle=27)
-    imaging = images.Imaging(pixel_size=0.1, shape=(400, 400), dose=150.0, contamination=3.0)
-    measured = images.calibrate(images.simulate_frame(sheet, imaging, 1))
+    sheet, _ = eh.add_grain_boundary(eh.graphene_sheet((40.0, 40.0), angle=7), angle=27)
+    imaging = eh.Imaging(pixel_size=0.1, shape=(400, 400), dose=150.0, contamination=3.0)
+    measured = eh.calibrate(eh.simulate_frame(sheet, imaging, 1))
     assert measured.pixel_size == pytest.approx(0.1, rel=0.01)
     assert measured.neighbours == pytest.approx(0.1, rel=0.01)
 
@@ -137,15 +137,15 @@ def texture(kind, rng):
     if kind == "edge of a hole":
         hole = gaussian_filter((gaussian_filter(noise, 20) > 0).astype(float), 2)
         return rng.poisson(6 * hole + 1).astype(float)
-    return images.contamination_map(noise.shape, pixel_size=0.1, rng=rng, height=5.0) + 0.3 * noise
+    return eh.contamination_map(noise.shape, pixel_size=0.1, rng=rng, height=5.0) + 0.3 * noise
 
 
 @pytest.mark.parametrize("material", ["graphene", "SrTiO3"])
 @pytest.mark.parametrize("kind", ["white", "smooth", "scan lines", "edge of a hole", "contamination"])
 def test_what_has_no_lattice_is_refused(kind, material):
     for seed in range(2):
-        with pytest.raises(images.CalibrationFailed, match="Pass pixel_size"):
-            images.calibrate(texture(kind, np.random.default_rng(seed)), lattice=material)
+        with pytest.raises(eh.CalibrationFailed, match="Pass pixel_size"):
+            eh.calibrate(texture(kind, np.random.default_rng(seed)), lattice=material)
 
 
 @pytest.mark.parametrize(
@@ -153,24 +153,24 @@ def test_what_has_no_lattice_is_refused(kind, material):
     [("graphene", "SrTiO3"), ("SrTiO3", "graphene"), ("MoS2", "graphene"), ("graphene", "MoS2")],
 )
 def test_another_materials_lattice_is_refused(shown, given):
-    with pytest.raises(images.CalibrationFailed):
-        images.calibrate(frame(shown, 0.1, (300, 300)), lattice=given)
+    with pytest.raises(eh.CalibrationFailed):
+        eh.calibrate(frame(shown, 0.1, (300, 300)), lattice=given)
 
 
 def test_the_wrong_hexagons_are_named():
-    with pytest.raises(images.CalibrationFailed, match="hexagonal, but not graphene.*could be .*MoS2"):
-        images.calibrate(frame("MoS2", 0.1, (300, 300)), lattice="graphene")
-    assert expected_phase(samples.MATERIALS["graphene"]) == pytest.approx(180)
-    assert expected_phase(samples.MATERIALS["SrTiO3"]) is None
+    with pytest.raises(eh.CalibrationFailed, match="hexagonal, but not graphene.*could be .*MoS2"):
+        eh.calibrate(frame("MoS2", 0.1, (300, 300)), lattice="graphene")
+    assert expected_phase(eh.MATERIALS["graphene"]) == pytest.approx(180)
+    assert expected_phase(eh.MATERIALS["SrTiO3"]) is None
 
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="'graphene'"):
-        images.calibrate(np.eye(40), lattice="graphite")
+        eh.calibrate(np.eye(40), lattice="graphite")
     with pytest.raises(ValueError, match="nominal"):
-        images.calibrate(np.eye(40), nominal=-1)
+        eh.calibrate(np.eye(40), nominal=-1)
     with pytest.raises(ValueError, match="16×16"):
-        images.calibrate(np.eye(8))
+        eh.calibrate(np.eye(8))
 
 
 # The table of these frames says 0.089 for test-1 and 0.171 for the MoS2 frame. Reflections and neighbours
@@ -180,14 +180,14 @@ def test_bad_input_is_refused():
     ("name", "expected"), [("G-Si-2nm", 0.0765), ("G-dimSi", 0.0384), ("test-1", 0.0860)]
 )
 def test_real_frames_are_calibrated_within_a_percent(name, expected):
-    measured = images.calibrate(real(name))
+    measured = eh.calibrate(real(name))
     assert measured.pixel_size == pytest.approx(expected, rel=0.01)
     assert abs(measured.agreement) < 0.01
 
 
 @needs_real_frames
 def test_the_real_frame_of_MoS2_is_stretched_and_two_estimates_agree():
-    measured = images.calibrate(np.load(REAL / "MoS2_stem_Exp-000-2.npy"), lattice="MoS2")
+    measured = eh.calibrate(np.load(REAL / "MoS2_stem_Exp-000-2.npy"), lattice="MoS2")
     assert measured.axes[1] < 0.171 < measured.axes[0]
     assert measured.anisotropy > 1.15
     assert abs(measured.agreement) < 0.005
@@ -199,8 +199,8 @@ def test_two_estimates_agree_on_eighteen_of_the_22_defects_and_the_rest_is_told(
     with np.load(REAL / "si_defects.npz") as packed:
         for name in sorted(n for n in packed.files if n.endswith("/image")):
             try:
-                measured = images.calibrate(packed[name])
-            except images.CalibrationFailed:
+                measured = eh.calibrate(packed[name])
+            except eh.CalibrationFailed:
                 refused.append(name)
                 continue
             if measured.agreement is not None:

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
-from elit_helpers import check
+from elit_helpers.core.settings import memory_limit
+from elit_helpers.course import check
 
 
 def test_a_package_that_fits_is_ok():
@@ -67,14 +68,14 @@ def test_an_engine_that_crashes_or_hangs_is_a_line_of_the_report(monkeypatch):
 
 def test_memory_is_what_the_container_grants(monkeypatch):
     monkeypatch.setenv("MEM_LIMIT", str(10**8))
-    assert check.memory_limit() == (1e8, "$MEM_LIMIT")
+    assert memory_limit() == (1e8, "$MEM_LIMIT")
     found = {finding.name: finding.status for finding in check.machine()}
     assert found["memory"] == "FAILED"
 
 
 def test_a_changed_data_file_is_named(monkeypatch):
     table = pd.DataFrame({"name": ["a.npz", "b.csv"], "status": ["ok", "changed"]})
-    monkeypatch.setattr("elit_helpers.data.verify_shipped", lambda: table)
+    monkeypatch.setattr("elit_helpers.io.micrograph.verify_shipped", lambda: table)
     (found,) = check.shipped_data()
     assert found.status == "FAILED"
     assert "b.csv" in found.name

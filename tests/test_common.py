@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from elit_helpers import _common as common
+import elit_helpers as eh
+from elit_helpers.core import checks as common
 
 
 def test_a_generator_is_passed_through_and_a_seed_repeats():
@@ -37,7 +38,7 @@ def test_seeds_differ_and_repeat():
 
 
 def test_a_missing_package_is_named_with_both_ways_to_install_it():
-    with pytest.raises(common.EngineMissing, match=r"This requires nothere.*pip install nothere.*conda"):
+    with pytest.raises(eh.EngineMissing, match=r"This requires nothere.*pip install nothere.*conda"):
         common.require("nothere.inside", "This")
     with pytest.raises(ImportError, match=r"pip install 'elit-helpers\[quantum\]'"):
         common.require("nothere", "This", extra="quantum")

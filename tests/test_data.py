@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from dm_files import write_dm
 
-from elit_helpers import data, images
+import elit_helpers as eh
+from elit_helpers.io import micrograph
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames"
 needs_real_frames = pytest.mark.skipif(not REAL.is_dir(), reason=f"real frames are not at {REAL}")
@@ -21,7 +22,7 @@ def frame():
 
 def test_npy_keeps_every_value_and_has_no_pixel_size(tmp_path, frame):
     np.save(tmp_path / "a.npy", frame)
-    read = data.load_image(tmp_path / "a.npy")
+    read = eh.load_image(tmp_path / "a.npy")
     np.testing.assert_array_equal(read.frames, frame[None])
     assert (read.pixel_size, read.pixel_size_source, len(read), read.height, read.width) == (
         None,
@@ -34,17 +35,17 @@ def test_npy_keeps_every_value_and_has_no_pixel_size(tmp_path, frame):
 
 def test_the_users_pixel_size_counts_before_the_files(tmp_path, frame):
     np.savez(tmp_path / "a.npz", frames=np.stack([frame, frame]), pixel_size=0.1)
-    assert data.load_image(tmp_path / "a.npz").pixel_size_source == "file"
-    read = data.load_image(tmp_path / "a.npz", pixel_size=0.2)
+    assert eh.load_image(tmp_path / "a.npz").pixel_size_source == "file"
+    read = eh.load_image(tmp_path / "a.npz", pixel_size=0.2)
     assert (read.pixel_size, read.pixel_size_source, read.metadata["pixel_size_file_A"]) == (0.2, "user", 0.1)
 
 
 def test_tiff_scale_is_read_where_the_unit_is_said(tmp_path, frame):
     tifffile = pytest.importorskip("tifffile")
     tifffile.imwrite(tmp_path / "a.tif", frame, imagej=True, resolution=(100, 100), metadata={"unit": "nm"})
-    assert data.load_image(tmp_path / "a.tif").pixel_size == pytest.approx(0.1)
+    assert eh.load_image(tmp_path / "a.tif").pixel_size == pytest.approx(0.1)
     tifffile.imwrite(tmp_path / "b.tif", frame, resolution=(72, 72))
-    assert data.load_image(tmp_path / "b.tif").pixel_size is None
+    assert eh.load_image(tmp_path / "b.tif").pixel_size is None
 
 
 @pytest.mark.parametrize(("field", "expected"), [("2", 20 / 64), ("NA", None)])
@@ -52,13 +53,13 @@ def test_hdf5_gives_the_field_of_view_in_nm(tmp_path, frame, field, expected):
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         file["image_data"] = frame
         file["metadata"] = json.dumps({"scan size": field})
-    assert data.load_image(tmp_path / "a.hdf5").pixel_size == expected
+    assert eh.load_image(tmp_path / "a.hdf5").pixel_size == expected
 
 
 @pytest.mark.parametrize("suffix", [".dm3", ".dm4"])
 def test_digital_micrograph_files_bring_their_scale(tmp_path, frame, suffix):
     write_dm(tmp_path / f"a{suffix}", frame, scale=0.0085, unit="nm")
-    read = data.load_image(tmp_path / f"a{suffix}")
+    read = eh.load_image(tmp_path / f"a{suffix}")
     assert read.pixel_size == pytest.approx(0.085)
     np.testing.assert_array_equal(read.frames[0], frame)
 
@@ -73,7 +74,7 @@ def test_emd_brings_its_scale(tmp_path, frame):
     metadata = {"General": {"title": "t"}, "Signal": {"signal_type": ""}}
     signal = {"data": frame, "axes": axes, "metadata": metadata, "original_metadata": {}}
     emd.file_writer(str(tmp_path / "a.emd"), signal)
-    assert data.load_image(tmp_path / "a.emd").pixel_size == pytest.approx(0.2)
+    assert eh.load_image(tmp_path / "a.emd").pixel_size == pytest.approx(0.2)
 
 
 def test_grey_png_is_read_and_colour_refused(tmp_path, frame):
@@ -81,28 +82,28 @@ def test_grey_png_is_read_and_colour_refused(tmp_path, frame):
 
     grey = frame.astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / "grey.png")
-    np.testing.assert_array_equal(data.load_image(tmp_path / "grey.png").frames[0], grey)
+    np.testing.assert_array_equal(eh.load_image(tmp_path / "grey.png").frames[0], grey)
     Image.fromarray(np.stack([grey, grey // 2, grey], -1)).save(tmp_path / "colour.png")
     with pytest.raises(ValueError, match="colour picture"):
-        data.load_image(tmp_path / "colour.png")
+        eh.load_image(tmp_path / "colour.png")
 
 
 def test_bad_input_is_refused_with_the_next_step(tmp_path, frame):
     with pytest.raises(FileNotFoundError, match="there is no such file"):
-        data.load_image(tmp_path / "none.npy")
+        eh.load_image(tmp_path / "none.npy")
     (tmp_path / "a.xyz").write_bytes(b"x")
     with pytest.raises(ValueError, match="formats read are"):
-        data.load_image(tmp_path / "a.xyz")
+        eh.load_image(tmp_path / "a.xyz")
     holed = frame.copy()
     holed[3, 4] = np.nan
     bad = {"NaN": holed, "constant": np.ones((32, 32)), "must be": np.zeros((2, 2, 32, 32))}
     for text, array in bad.items():
         np.save(tmp_path / "bad.npy", array)
         with pytest.raises(ValueError, match=text):
-            data.load_image(tmp_path / "bad.npy")
+            eh.load_image(tmp_path / "bad.npy")
     np.save(tmp_path / "good.npy", frame)
     with pytest.raises(ValueError, match="nm or pm"):
-        data.load_image(tmp_path / "good.npy", pixel_size=78.0)
+        eh.load_image(tmp_path / "good.npy", pixel_size=78.0)
 
 
 BROKEN = [
@@ -129,18 +130,18 @@ BROKEN = [
 def test_a_broken_file_is_named(tmp_path, suffix):
     (tmp_path / f"broken{suffix}").write_bytes(b"\x00not a picture" * 9)
     with pytest.raises(ValueError, match="broken"):
-        data.load_image(tmp_path / f"broken{suffix}")
+        eh.load_image(tmp_path / f"broken{suffix}")
 
 
 def test_what_ships_is_what_the_manifest_says():
-    table = data.verify_shipped()
+    table = eh.verify_shipped()
     assert (table["status"] == "ok").all(), table[table["status"] != "ok"]
     assert table["bytes"].max() < 8e6
     assert table["bytes"].sum() < 30e6
 
 
 def test_trajectories_lose_one_atom_after_another_and_stay_at_300_K():
-    runs = [data.load_trajectory(name) for name in data.trajectory_names()]
+    runs = [eh.load_trajectory(name) for name in eh.trajectory_names()]
     assert [len(run[0]) for run in runs] == [200, 199, 198, 197]
     cell = np.diag(runs[0][0].cell.array)
     for run in runs:
@@ -149,28 +150,28 @@ def test_trajectories_lose_one_atom_after_another_and_stay_at_300_K():
         moved -= moved.mean(1, keepdims=True)
         assert 0.02 < (moved - moved.mean(0))[..., :2].std() < 0.06
     with pytest.raises(ValueError, match="graphene_0_removed"):
-        data.load_trajectory("graphene")
+        eh.load_trajectory("graphene")
 
 
 def test_the_halves_of_the_movie_are_two_samples_and_truth_counts_in_its_half():
-    for half in data.HALVES:
-        movie, truth = data.load_movie(half), data.load_movie_truth(half)
+    for half in micrograph.HALVES:
+        movie, truth = eh.load_movie(half), eh.load_movie_truth(half)
         assert movie.frames.shape == (8, 512, 512)
         assert sorted(truth["frame"].unique()) == list(range(8))
         assert set(truth["element"]) == {"C", "Si"}
         assert truth["under_contamination"].mean() < 0.3
-    assert len(data.load_movie(None)) == 16
+    assert len(eh.load_movie(None)) == 16
 
 
 def test_the_movies_nominal_pixel_size_is_off_and_the_lattice_tells():
-    movie, true = data.load_movie("development"), data.load_movie_truth("development").attrs["pixel_size"]
-    measured = images.calibrate(movie.frames[0], nominal=movie.pixel_size)
+    movie, true = eh.load_movie("development"), eh.load_movie_truth("development").attrs["pixel_size"]
+    measured = eh.calibrate(movie.frames[0], nominal=movie.pixel_size)
     assert measured.pixel_size == pytest.approx(true, rel=0.01)
     assert measured.disagreement == pytest.approx(-0.04, abs=0.01)
 
 
 @needs_real_frames
 def test_a_real_frame_brings_its_nominal_pixel_size():
-    read = data.load_image(REAL / "G-Si-2nm.hdf5")
+    read = eh.load_image(REAL / "G-Si-2nm.hdf5")
     assert read.pixel_size == pytest.approx(20 / 256)
     assert read.frames.shape == (1, 256, 256)

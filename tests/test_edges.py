@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers import structure
-from elit_helpers._sheet_lattice import outer_edge
+from elit_helpers.samples.sheets import neighbours
+from elit_helpers.structure.sheet_lattice import outer_edge
 
 MIDDLE = np.array([15.0, 15.0])
 
@@ -104,7 +104,7 @@ def hanging():
     """A flake whose hole in the middle has an atom with one bond, and that atom's number."""
     atoms = flake()
     own = int(np.argmin(away(atoms)))
-    gone = np.isin(np.arange(len(atoms)), eh.samples.neighbours(atoms, own)[:2])
+    gone = np.isin(np.arange(len(atoms)), neighbours(atoms, own)[:2])
     return without(atoms, gone), own - int(gone[:own].sum())
 
 
@@ -117,7 +117,7 @@ def test_an_atom_that_hangs_into_a_hole_is_a_place_of_interest():
 
 def test_a_hole_is_not_passivated_whatever_hangs_or_stands_in_it():
     for atoms in (hanging()[0], ring_cut_out(flake(), inner=1.6, outer=4.5)):
-        cut = structure.patch(atoms, MIDDLE, radius_A=9.0)
+        cut = eh.patch(atoms, MIDDLE, radius_A=9.0)
         hydrogen = cut.positions[cut.symbols == "H"] - cut.info["offset_A"]
         assert np.linalg.norm(hydrogen[:, :2] - MIDDLE, axis=1).min() > 7
         assert cut.info["bare_edge_atoms"] == 0
@@ -126,7 +126,7 @@ def test_a_hole_is_not_passivated_whatever_hangs_or_stands_in_it():
 def test_an_empty_site_beside_a_hanging_atom_is_proposed():
     atoms, own = hanging()
     place = atoms.positions[own, :2]
-    found = structure.propose_missing(atoms)
+    found = eh.propose_missing(atoms)
     assert len(found) == 2
     assert (np.hypot(found["x_A"] - place[0], found["y_A"] - place[1]) < 1.6).all()
 

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _candidates, _labels, _members, _patches, _rounds
-from elit_helpers._honeycomb import Honeycomb
-from elit_helpers._settings import with_elements
-from elit_helpers.elit import assign_elements
-from elit_helpers.ensemble import UNSURE
-from elit_helpers.samples import columns
+from elit_helpers.elit import candidates, patches, select
+from elit_helpers.elit import labels as label_lines
+from elit_helpers.elit import rounds as elit_rounds
+from elit_helpers.elit.honeycomb import Honeycomb
+from elit_helpers.elit.pairs import assign_elements
+from elit_helpers.ensemble.networks import UNSURE
+from elit_helpers.ensemble.settings import with_elements
+from elit_helpers.samples.sheets import columns
 
 PX = 0.15
 
@@ -42,11 +44,11 @@ def table_of(row_col, element="C", reason=""):
 
 
 def labels_of(frame, row_col, table):
-    return _labels.label_frame(frame, row_col, table, classes=("C",), pixel_size=PX).mask
+    return label_lines.label_frame(frame, row_col, table, classes=("C",), pixel_size=PX).mask
 
 
 def value_at(mask, positions):
-    return _candidates.at(mask, positions)
+    return candidates.at(mask, positions)
 
 
 # ------------------------------------------------------------------------- what is believed
@@ -54,7 +56,7 @@ def test_a_missing_atom_is_asked_for_by_its_three_neighbours():
     sheet = lattice()
     gone = np.argmin(((sheet - 100) ** 2).sum(1))
     rest = np.delete(sheet, gone, 0)
-    sites, votes = _candidates.missing_sites(rest, rest, pixel_size=PX)
+    sites, votes = candidates.missing_sites(rest, rest, pixel_size=PX)
     nearest = np.argmin(((sites - sheet[gone]) ** 2).sum(1))
     assert np.hypot(*(sites[nearest] - sheet[gone])) * PX < 0.1
     assert votes[nearest] == 3
@@ -153,7 +155,7 @@ def test_an_added_column_of_mos2_gets_the_element_its_neighbours_are_not(mos2):
     gone = np.argmin(((row_col - 200) ** 2).sum(1))
     rest, sheet = np.delete(row_col, gone, 0), Honeycomb.of("MoS2")
     table = table_of(rest, np.delete(element, gone)).assign(element_chance=1.0)
-    known = _labels.label_frame(frame, rest, table, classes=("S", "Mo"), pixel_size=PX, sheet=sheet)
+    known = label_lines.label_frame(frame, rest, table, classes=("S", "Mo"), pixel_size=PX, sheet=sheet)
     assert value_at(known.mask, row_col[gone : gone + 1]) == ["S", "Mo"].index(element[gone])
 
 
@@ -164,8 +166,8 @@ def test_lengths_follow_the_bond_of_the_material():
     assert (mos2.elements, mos2.default_classes) == (("Mo", "S"), ("Mo", "S"))
     assert Honeycomb.of("hBN").elements == ("N", "B")
     sheet = lattice() * mos2.scale
-    assert set(_candidates.bonded(sheet, pixel_size=PX, sheet=mos2)) <= {1, 2, 3}
-    assert np.median(_candidates.bonded(sheet, pixel_size=PX, sheet=mos2)) == 3
+    assert set(candidates.bonded(sheet, pixel_size=PX, sheet=mos2)) <= {1, 2, 3}
+    assert np.median(candidates.bonded(sheet, pixel_size=PX, sheet=mos2)) == 3
 
 
 def test_a_material_that_is_not_threefold_is_refused():
@@ -195,7 +197,7 @@ def test_patches_are_drawn_about_what_is_rare():
     mask[tuple(corner.round().astype(int))] = 1  # a class that this one atom alone has
 
     def share(anchors):
-        _, labels = _patches.cut_patches(
+        _, labels = patches.cut_patches(
             frame[None], [mask], 2, n=200, rng=np.random.default_rng(1), noise=0.0, anchors=anchors
         )
         return np.mean((labels == 1).any((1, 2)))
@@ -209,7 +211,7 @@ def test_under_coordinated_atoms_are_known_and_the_border_is_none():
     sheet = lattice()
     gone = np.argmin(((sheet - 100) ** 2).sum(1))
     rest = np.delete(sheet, gone, 0)
-    known = _labels.label_frame(picture(rest), rest, table_of(rest), classes=("C",), pixel_size=PX)
+    known = label_lines.label_frame(picture(rest), rest, table_of(rest), classes=("C",), pixel_size=PX)
     near = np.hypot(*(known.defects - sheet[gone]).T) * PX < 1.6
     assert near.sum() == 3
 
@@ -218,7 +220,7 @@ def test_added_hills_drown_atoms_and_leave_others():
     sheet = lattice()
     mask = labels_of(picture(sheet), sheet, table_of(sheet))
     rng = np.random.default_rng(1)
-    disturbed = _patches._Disturbed(picture(sheet), mask, 1, 0.3, rng)
+    disturbed = patches._Disturbed(picture(sheet), mask, 1, 0.3, rng)
     drawn = [disturbed.draw(rng)[1] for _ in range(8)]
     left = [np.mean(labels[mask == 0] == 0) for labels in drawn]
     assert min(left) < 0.9
@@ -312,8 +314,8 @@ def test_a_choice_needs_the_maps_of_the_members(frames):
 
 def test_the_two_frames_that_judge_a_member_are_spread_over_the_movie(prediction, frames, monkeypatch):
     seen = []
-    original = _members._one
-    monkeypatch.setattr(_members, "_one", lambda p, f, i, s: seen.append(len(f)) or original(p, f, i, s))
+    original = select._one
+    monkeypatch.setattr(select, "_one", lambda p, f, i, s: seen.append(len(f)) or original(p, f, i, s))
     three = np.concatenate([frames, frames[:1]])
     like = {name: np.concatenate([getattr(prediction, name)] * 2)[:3] for name in ("mean", "std")}
     members = np.concatenate([prediction.members] * 2, axis=1)[:, :3]
@@ -377,7 +379,7 @@ def test_a_checkpoint_of_another_run_and_a_spoilt_one_are_refused_by_name(frames
 
 
 def test_a_round_that_changes_nothing_is_the_last(frames, two, monkeypatch):
-    monkeypatch.setattr(_rounds, "train_ensemble", lambda *_, start, **__: start)
+    monkeypatch.setattr(elit_rounds, "train_ensemble", lambda *_, start, **__: start)
     result = elit(frames, two, rounds=5)
     assert [name for name in result.ensembles if name != "E_final"] == ["E_initial", "E_0", "E_1"]
     assert "E_1 changed 0.00% of the atoms, less than 0.5%" in result.stopped
@@ -385,9 +387,11 @@ def test_a_round_that_changes_nothing_is_the_last(frames, two, monkeypatch):
 
 def test_a_round_that_makes_the_lattice_worse_is_not_built_upon(frames, two, monkeypatch):
     scores = iter([0.9, 0.9, 0.8, 0.9])
-    summary = _members.lattice_summary
-    monkeypatch.setattr(_rounds, "train_ensemble", lambda *_, start, **__: start)
-    monkeypatch.setattr(_members, "lattice_summary", lambda *a: summary(*a) | {"lattice_score": next(scores)})
+    summary = select.lattice_summary
+    monkeypatch.setattr(elit_rounds, "train_ensemble", lambda *_, start, **__: start)
+    monkeypatch.setattr(
+        elit_rounds, "lattice_summary", lambda *a: summary(*a) | {"lattice_score": next(scores)}
+    )
     result = elit(frames, two, rounds=5)
     assert "E_1 lowered the lattice score from 0.900 to 0.800; E_0 is built upon" in result.stopped
     assert digest(result.final) == digest(result.ensembles["E_0"])
@@ -411,7 +415,7 @@ def test_elements_are_learned_on_top_of_what_is_known_of_atoms(frames):
 def test_fewer_invented_atoms_raise_the_lattice_score_and_overlooked_ones_lower_it(prediction, sheet):
     def score(row_col):
         table = table_of(row_col)
-        return _members.lattice_summary(table, prediction)["lattice_score"]
+        return select.lattice_summary(table, prediction)["lattice_score"]
 
     invented = np.random.default_rng(0).uniform(10, 190, (60, 2))
     assert score(sheet) > score(np.concatenate([sheet, invented])) + 0.02

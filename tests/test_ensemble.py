@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _nets, _training_jobs
-from elit_helpers.ensemble import UNSURE, CorruptEnsemble
+from elit_helpers.ensemble import jobs, networks
+from elit_helpers.ensemble.networks import UNSURE
+from elit_helpers.ensemble.storage import CorruptEnsemble
 
 TINY = eh.TrainSettings(members=2, steps=4, member_steps=2, batch=4, filters=2)
 ONE, TWO = ("C",), ("C", "Si")
@@ -69,7 +70,7 @@ def test_everything_comes_back_when_training_fails(monkeypatch, pairs):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_nets.Job, "prepare", fail)
+    monkeypatch.setattr(networks.Job, "prepare", fail)
     np.random.seed(5)
     expected = np.random.random()
     np.random.seed(5)
@@ -126,22 +127,22 @@ def test_weights_do_not_depend_on_processors_or_workers(pairs, strategy, monkeyp
 
 
 def test_members_are_trained_side_by_side(pairs, monkeypatch):
-    together, draw = threading.Barrier(2, timeout=60), _nets.Job.batches
+    together, draw = threading.Barrier(2, timeout=60), networks.Job.batches
 
     def meeting(job, seed, *, bootstrap):
         batch = draw(job, seed, bootstrap=bootstrap)
         return lambda: together.wait() >= 0 and batch()
 
-    monkeypatch.setattr(_nets.Job, "batches", meeting)
+    monkeypatch.setattr(networks.Job, "batches", meeting)
     eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=3, workers=2)
 
 
 @pytest.mark.parametrize(("free", "workers"), [(3.9e9, 1), (4.1e9, 2)])
 def test_one_member_at_a_time_where_memory_is_short(monkeypatch, free, workers):
     monkeypatch.setenv("ELIT_THREADS", "2")
-    monkeypatch.setattr(_training_jobs, "memory_limit", lambda: (free, "a test"))
-    assert _training_jobs.how_many(None, 5) == workers
-    assert _training_jobs.how_many(None, 1) == 1
+    monkeypatch.setattr(jobs, "memory_limit", lambda: (free, "a test"))
+    assert jobs.how_many(None, 5) == workers
+    assert jobs.how_many(None, 1) == 1
 
 
 @pytest.mark.parametrize("workers", [0, 1.5, True])
@@ -158,7 +159,7 @@ def test_progress_tells_the_losses_so_far_from_the_calling_thread(pairs, monkeyp
         where.add(threading.current_thread())
         sys.stdout.write("seen\n")
 
-    monkeypatch.setattr(_training_jobs, "_LOOK_S", 0.0)
+    monkeypatch.setattr(jobs, "_LOOK_S", 0.0)
     ensemble = eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=3, on_progress=tell)
     assert where == {threading.current_thread()}
     assert told[-1].equals(ensemble.history)
@@ -169,7 +170,7 @@ def test_progress_tells_the_losses_so_far_from_the_calling_thread(pairs, monkeyp
 
 def test_progress_is_told_twice_a_second_at_most():
     told = []
-    watch = _training_jobs.Watch(bar=type("Bar", (), {"update": lambda *_: None})(), on_progress=told.append)
+    watch = jobs.Watch(bar=type("Bar", (), {"update": lambda *_: None})(), on_progress=told.append)
     for i in range(50):
         watch.losses[0] = [0.5] * (i + 1)
         watch.look()
@@ -179,7 +180,7 @@ def test_progress_is_told_twice_a_second_at_most():
 
 def test_a_short_run_uses_data_from_everywhere(pairs):
     images, labels = pairs
-    job = _nets.Job(images, labels, 2, TINY, Path())
+    job = networks.Job(images, labels, 2, TINY, Path())
     draw = job.batches(1, bootstrap=False)
     seen = {float(image.sum().round(decimals=2)) for _ in range(4) for image in draw()[0]}
     assert len(seen) == len(images)
@@ -213,12 +214,12 @@ def test_the_cheaper_order_of_convolution_and_doubling_gives_the_same_numbers():
     import torch
     from atomai.nets import init_fcnn_model
 
-    with _nets.contained():
+    with networks.contained():
         torch.manual_seed(1)
         net = init_fcnn_model("Unet", 3, nb_filters=4)[0].eval()
         x = torch.randn(1, 1, 40, 48)
         with torch.no_grad():
-            as_made, ours = net(x), _nets._narrow_first(net)(x)
+            as_made, ours = net(x), networks._narrow_first(net)(x)
     assert torch.allclose(as_made, ours, atol=1e-5)
     assert not torch.equal(as_made, torch.zeros_like(as_made))
 
@@ -234,7 +235,7 @@ def test_unsure_pixels_teach_nothing(pairs):
     target = torch.from_numpy(masked[:4])
     changed = logits.clone()
     changed[..., 40:] += 5
-    assert _nets._binary_loss(logits, target) == _nets._binary_loss(changed, target)
+    assert networks._binary_loss(logits, target) == networks._binary_loss(changed, target)
     eh.train_ensemble(noisy, masked, classes=TWO, settings=TINY, rng=1)
 
 
@@ -363,7 +364,7 @@ def test_a_subset_keeps_seeds_and_weights_together(tiny):
 
 
 def test_the_ensemble_that_ships_is_small_and_whole():
-    home = Path(eh.__file__).parent / "ensembles" / "graphene"
+    home = Path(eh.__file__).parent / "ensemble" / "shipped" / "graphene"
     assert sum(p.stat().st_size for p in home.iterdir()) < 4e6
     ensemble = eh.default_ensemble()
     assert ensemble.classes == TWO

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from maker_files import write_emi, write_mrc, write_ser, write_velox
 
-from elit_helpers import EngineMissing, data
-from elit_helpers import _axes as axes
-from elit_helpers import _rsciio as rosetta
-from elit_helpers._frames import Frames, RawFile, Signal
+import elit_helpers as eh
+from elit_helpers import EngineMissing
+from elit_helpers.io import axes
+from elit_helpers.io import rosettasciio as rosetta
+from elit_helpers.io.frames import Frames, RawFile, Signal
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_stack_that_rosettasciio_wrote_is_read_back(tmp_path, monkeypatch, sta
         monkeypatch.setattr(rosetta, "_LAZY_MB", 0)
     module, _, suffix = name.partition(".")
     write(module, tmp_path / f"a.{suffix}", signal_of(stack))
-    read = data.load_image(tmp_path / f"a.{suffix}", lazy=large)
+    read = eh.load_image(tmp_path / f"a.{suffix}", lazy=large)
     assert read.on_disk is large
     np.testing.assert_array_equal(np.asarray(read.frames), stack)
     np.testing.assert_array_equal(read[2], stack[2])
@@ -81,7 +82,7 @@ def test_a_stack_that_rosettasciio_wrote_is_read_back(tmp_path, monkeypatch, sta
 
 def test_settings_of_the_microscope_come_through(tmp_path, stack):
     write("hspy", tmp_path / "a.hspy", signal_of(stack))
-    read = data.load_image(tmp_path / "a.hspy")
+    read = eh.load_image(tmp_path / "a.hspy")
     wanted = {"voltage_kV": 60, "magnification": 1e7, "convergence_mrad": 31, "frame_time_s": 0.5}
     assert {key: read.metadata[key] for key in wanted} == wanted
     assert "60 kV" in repr(read)
@@ -92,7 +93,7 @@ def test_single_frames_that_rosettasciio_wrote_are_read_back(tmp_path, frame, su
     counts = frame.astype(np.int16)
     module = {"unf": "semper", "sur": "digitalsurf"}[suffix]
     write(module, tmp_path / f"a.{suffix}", signal_of(counts))
-    read = data.load_image(tmp_path / f"a.{suffix}")
+    read = eh.load_image(tmp_path / f"a.{suffix}")
     np.testing.assert_allclose(read[0], counts)
     assert read.pixel_size == pytest.approx(0.2)
 
@@ -102,7 +103,7 @@ def test_a_blockfile_of_a_line_is_a_stack_of_patterns_without_a_pixel_size(tmp_p
     signal = signal_of(counts, scale=1.0, unit="cm")
     signal["axes"][0]["units"] = "nm"
     write("blockfile", tmp_path / "a.blo", signal)
-    read = data.load_image(tmp_path / "a.blo")
+    read = eh.load_image(tmp_path / "a.blo")
     np.testing.assert_array_equal(read.frames, counts)
     assert read.pixel_size is None
 
@@ -114,7 +115,7 @@ def test_a_tvips_movie_is_read_back(tmp_path, stack):
     except (KeyError, ValueError) as error:
         pytest.skip(f"this RosettaSciIO does not write the signal as TVIPS: {error!r}")
     (path,) = tmp_path.glob("*.tvips")
-    read = data.load_image(path)
+    read = eh.load_image(path)
     np.testing.assert_array_equal(read.frames, stack)
 
 
@@ -124,21 +125,21 @@ def test_digital_micrograph_thumbnails_are_passed_over_and_other_images_named(tm
     path = tmp_path / f"a{suffix}"
     others = [("BF", frame + 3)]
     write_dm(path, frame, scale=0.0085, unit="nm", title="HAADF", thumbnail=True, others=others, voltage=6e4)
-    read = data.load_image(path)
+    read = eh.load_image(path)
     np.testing.assert_array_equal(read[0], frame)
     assert read.metadata["signals"] == ["0: HAADF (48×64, 0.085 Å/px)", "1: BF (48×64, 0.085 Å/px)"]
     assert (read.metadata["voltage_kV"], read.metadata["dwell_us"]) == (60, 8)
     for wanted in ("bf", 1):
-        np.testing.assert_array_equal(data.load_image(path, signal=wanted)[0], frame + 3)
+        np.testing.assert_array_equal(eh.load_image(path, signal=wanted)[0], frame + 3)
     with pytest.raises(ValueError, match=r"`signal` is 'ABF'.*0: HAADF.*1: BF.*number or a title"):
-        data.load_image(path, signal="ABF")
+        eh.load_image(path, signal="ABF")
 
 
 @pytest.mark.parametrize("unit", ["nm", "µm", "Å"])
 def test_digital_micrograph_units_are_lengths(tmp_path, frame, unit):
     scale = 0.12 / {"nm": 10, "µm": 1e4, "Å": 1}[unit]
     write_dm(tmp_path / "a.dm4", frame, scale=scale, unit=unit)
-    assert data.load_image(tmp_path / "a.dm4").pixel_size == pytest.approx(0.12)
+    assert eh.load_image(tmp_path / "a.dm4").pixel_size == pytest.approx(0.12)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "uint32", "float32"])
@@ -146,9 +147,9 @@ def test_digital_micrograph_stacks_of_any_type_and_large_ones_stay_on_disk(
     tmp_path, monkeypatch, stack, kind
 ):
     write_dm(tmp_path / "a.dm4", stack.astype(kind), scale=(0.5, 0.0085, 0.0085), unit="nm")
-    np.testing.assert_array_equal(data.load_image(tmp_path / "a.dm4").frames, stack)
+    np.testing.assert_array_equal(eh.load_image(tmp_path / "a.dm4").frames, stack)
     monkeypatch.setattr(rosetta, "_LAZY_MB", 0)
-    read = data.load_image(tmp_path / "a.dm4", lazy=True)
+    read = eh.load_image(tmp_path / "a.dm4", lazy=True)
     for got, wanted in zip(read, stack, strict=True):
         np.testing.assert_array_equal(got, wanted)
 
@@ -159,20 +160,20 @@ def test_velox_takes_the_dark_field_detector_and_says_what_else_there_is(tmp_pat
         monkeypatch.setattr(rosetta, "_LAZY_MB", 0)
     counts = stack.astype(np.uint16)
     write_velox(tmp_path / "a.emd", {"BF": counts, "HAADF": counts + 7}, pixel_m=8e-12)
-    read = data.load_image(tmp_path / "a.emd", lazy=large)
+    read = eh.load_image(tmp_path / "a.emd", lazy=large)
     np.testing.assert_array_equal(np.asarray(read.frames), counts + 7)
     assert read.pixel_size == pytest.approx(0.08)
     wanted = {"voltage_kV": 60, "dwell_us": 8, "frame_time_s": 0.5, "detector": "HAADF"}
     assert {key: read.metadata[key] for key in wanted} == wanted
     assert any("2 signals" in note for note in read.metadata["notes"])
-    np.testing.assert_array_equal(data.load_image(tmp_path / "a.emd", signal="BF")[1], counts[1])
+    np.testing.assert_array_equal(eh.load_image(tmp_path / "a.emd", signal="BF")[1], counts[1])
 
 
 def test_tia_files_bring_scale_and_with_emi_the_settings(tmp_path, frame):
     write_ser(tmp_path / "a_1.ser", frame, pixel_m=9e-12)
     write_emi(tmp_path / "a.emi")
     for name in ("a_1.ser", "a.emi"):
-        read = data.load_image(tmp_path / name)
+        read = eh.load_image(tmp_path / name)
         np.testing.assert_array_equal(read[0], frame)
         assert read.pixel_size == pytest.approx(0.09)
     assert {key: read.metadata[key] for key in ("voltage_kV", "dwell_us", "detector")} == {
@@ -184,7 +185,7 @@ def test_tia_files_bring_scale_and_with_emi_the_settings(tmp_path, frame):
 
 def test_mrc_brings_its_cell(tmp_path, stack):
     write_mrc(tmp_path / "a.mrc", stack, pixel_A=0.12)
-    read = data.load_image(tmp_path / "a.mrc")
+    read = eh.load_image(tmp_path / "a.mrc")
     np.testing.assert_array_equal(read.frames, stack)
     assert read.pixel_size == pytest.approx(0.12)
 
@@ -216,15 +217,15 @@ def test_units_that_imagej_writes(tmp_path, frame, unit, factor):
     scale = 0.1 / factor if factor else 1.0
     where = {"resolution": (1 / scale, 1 / scale), "metadata": {"unit": unit}}
     tifffile.imwrite(tmp_path / "a.tif", frame, imagej=True, **where)
-    assert data.load_image(tmp_path / "a.tif").pixel_size == (pytest.approx(0.1) if factor else None)
+    assert eh.load_image(tmp_path / "a.tif").pixel_size == (pytest.approx(0.1) if factor else None)
 
 
 @pytest.mark.parametrize("options", [{"imagej": True}, {"compression": "zlib"}, {"rowsperstrip": 7}, {}])
 def test_tiff_stacks_are_read_frame_by_frame(tmp_path, stack, options):
     tifffile = pytest.importorskip("tifffile")
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", **options)
-    np.testing.assert_array_equal(data.load_image(tmp_path / "a.tif").frames, stack)
-    read = data.load_image(tmp_path / "a.tif", lazy=True)
+    np.testing.assert_array_equal(eh.load_image(tmp_path / "a.tif").frames, stack)
+    read = eh.load_image(tmp_path / "a.tif", lazy=True)
     assert read.on_disk
     np.testing.assert_array_equal(read[1], stack[1])
     np.testing.assert_array_equal(read.frames[[2, 0]], stack[[2, 0]])
@@ -235,10 +236,10 @@ def test_a_tiff_of_several_pictures_gives_the_first_and_names_the_others(tmp_pat
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for one in (frame, frame[:32, :32]):
             file.write(one, photometric="minisblack", contiguous=False)
-    read = data.load_image(tmp_path / "a.tif")
+    read = eh.load_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(read[0], frame)
     assert len(read.metadata["signals"]) == 2
-    assert data.load_image(tmp_path / "a.tif", signal=1).height == 32
+    assert eh.load_image(tmp_path / "a.tif", signal=1).height == 32
 
 
 def test_a_tiff_of_another_maker_lends_its_scale_from_rosettasciio(tmp_path, frame):
@@ -248,7 +249,7 @@ def test_a_tiff_of_another_maker_lends_its_scale_from_rosettasciio(tmp_path, fra
     ]
     tags += [(65006 + i, "d", 1, 0.0, True) for i in range(2)]  # DigitalMicrograph's way of writing TIFF
     tifffile.imwrite(tmp_path / "a.tif", frame, extratags=tags, metadata=None)
-    assert data.load_image(tmp_path / "a.tif").pixel_size == pytest.approx(0.1)
+    assert eh.load_image(tmp_path / "a.tif").pixel_size == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("chunks", [None, (2, 16, 16), (1, 48, 64)])
@@ -256,7 +257,7 @@ def test_hdf5_stacks_in_any_packing(tmp_path, stack, chunks):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("group/movie", data=stack[:, None], chunks=chunks and (chunks[0], 1, *chunks[1:]))
         file["group/numbers"] = np.arange(5)
-    read = data.load_image(tmp_path / "a.h5", lazy=True)
+    read = eh.load_image(tmp_path / "a.h5", lazy=True)
     assert read.metadata["dataset"] == "group/movie"
     np.testing.assert_array_equal(np.stack(list(read)), stack)
     np.testing.assert_array_equal(read.frames[-1], stack[-1])
@@ -267,7 +268,7 @@ def test_hdf5_settings_in_json_get_their_names(tmp_path, frame):
         file["image_data"] = frame
         file["other"] = frame
         file["metadata"] = json.dumps({"scan size": "NA", "acc voltage": 60.0, "type of data": "HAADF"})
-    known = data.load_image(tmp_path / "a.hdf5").metadata
+    known = eh.load_image(tmp_path / "a.hdf5").metadata
     assert (known["voltage_kV"], known["detector"], known["dataset"]) == (60, "HAADF", "image_data")
 
 
@@ -279,7 +280,7 @@ def test_settings_that_were_copied_from_another_scan_are_not_taken(tmp_path, fra
             file["image_data"] = frame
             known = {"scan size": "2", "type of data": "HAADF", "all microscope parameters": tags}
             file["metadata"] = json.dumps(known)
-        read = data.load_image(tmp_path / "a.hdf5").metadata
+        read = eh.load_image(tmp_path / "a.hdf5").metadata
         assert (read["detector"], read.get("dwell_us")) == expected
         assert len(read["notes"]) == (field == "6.0")
 
@@ -290,7 +291,7 @@ def test_a_tiff_in_lzw_is_read_with_no_further_package(tmp_path, frame, pages):
 
     counts = [Image.fromarray((frame + i).astype(np.uint16)) for i in range(pages)]
     counts[0].save(tmp_path / "a.tif", compression="tiff_lzw", save_all=True, append_images=counts[1:])
-    read = data.load_image(tmp_path / "a.tif")
+    read = eh.load_image(tmp_path / "a.tif")
     assert len(read) == pages
     np.testing.assert_array_equal(read[-1], frame + pages - 1)
 
@@ -298,7 +299,7 @@ def test_a_tiff_in_lzw_is_read_with_no_further_package(tmp_path, frame, pages):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz_is_read_forwards_and_backwards(tmp_path, stack, save):
     save(tmp_path / "a.npz", other=np.arange(4), frames=stack)
-    read = data.load_image(tmp_path / "a.npz", lazy=True)
+    read = eh.load_image(tmp_path / "a.npz", lazy=True)
     for i in (0, 2, 1, 2, 0):
         np.testing.assert_array_equal(read[i], stack[i])
 
@@ -314,7 +315,7 @@ def test_any_npy_comes_back_whole_and_from_disk(tmp_path_factory, shape, kind, f
     array = np.random.default_rng(1).integers(0, 100, shape).astype(kind)
     array[:, 0, :2] = 0, 1
     np.save(path, np.asfortranarray(array) if fortran else array)
-    whole, lazy = data.load_image(path, lazy=False), data.load_image(path, lazy=True)
+    whole, lazy = eh.load_image(path, lazy=False), eh.load_image(path, lazy=True)
     assert whole.frames.dtype == lazy.frames.dtype == np.float32
     np.testing.assert_array_equal(whole.frames, array.astype(np.float32))
     np.testing.assert_array_equal(np.asarray(lazy.frames), whole.frames)
@@ -327,7 +328,7 @@ def test_pictures_of_programs(tmp_path, frame, suffix):
     if suffix == ".jpg":
         frame = np.add.outer(np.arange(48), np.arange(64)) + 20.0
     Image.fromarray(frame.astype(np.uint8)).save(tmp_path / f"a{suffix}")
-    read = data.load_image(tmp_path / f"a{suffix}")
+    read = eh.load_image(tmp_path / f"a{suffix}")
     np.testing.assert_allclose(read[0], frame, atol=4 if suffix == ".jpg" else 0)
     assert any("lossy" in note for note in read.metadata["notes"]) is (suffix == ".jpg")
 
@@ -338,34 +339,34 @@ def test_a_folder_is_a_stack_in_the_order_of_its_numbers(tmp_path, frame):
         np.savez(tmp_path / f"frame_{i}.npz", image=frame + i, pixel_size=0.1)
     (tmp_path / "notes.txt").write_text("lunch")
     for where in (tmp_path, tmp_path / "frame_*.npz"):
-        read = data.load_image(where)
+        read = eh.load_image(where)
         assert [one.min() - frame.min() for one in read] == [1, 2, 10]
         assert (read.pixel_size, read.name, read.pixel_size_source) == (0.1, tmp_path.name, "file")
     assert read.metadata["files"] == ["frame_1.npz", "frame_2.npz", "frame_10.npz"]
-    lazy = data.load_image(tmp_path, lazy=True)
+    lazy = eh.load_image(tmp_path, lazy=True)
     assert lazy.on_disk
     np.testing.assert_array_equal(lazy[2], frame + 10)
 
 
 def test_a_folder_that_is_no_stack_says_why(tmp_path, frame):
     with pytest.raises(ValueError, match=r"no file has one of the suffixes.*\.dm4"):
-        data.load_image(tmp_path)
+        eh.load_image(tmp_path)
     np.savez(tmp_path / "a1.npz", image=frame, pixel_size=0.1)
     np.savez(tmp_path / "a2.npz", image=frame, pixel_size=0.2)
     with pytest.raises(ValueError, match="a2.npz states 0.2000 Å/px.*two magnifications"):
-        data.load_image(tmp_path)
-    assert data.load_image(tmp_path, pixel_size=0.15).pixel_size == 0.15
+        eh.load_image(tmp_path)
+    assert eh.load_image(tmp_path, pixel_size=0.15).pixel_size == 0.15
     np.savez(tmp_path / "a2.npz", image=frame[:40])
     with pytest.raises(ValueError, match="a2.npz is 40×64 and a1.npz is 48×64"):
-        data.load_image(tmp_path)
+        eh.load_image(tmp_path)
     np.save(tmp_path / "a3.npy", frame)
     with pytest.raises(ValueError, match=r"holds 2 of \.npz, 1 of \.npy.*Say which"):
-        data.load_image(tmp_path)
+        eh.load_image(tmp_path)
     np.save(tmp_path / "a3.npy", np.stack([frame, frame]))
     with pytest.raises(ValueError, match="a3.npy holds 2 frames"):
-        data.load_image(tmp_path / "*.npy")
+        eh.load_image(tmp_path / "*.npy")
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        data.load_image(tmp_path / "none" / "*.npy")
+        eh.load_image(tmp_path / "none" / "*.npy")
 
 
 # --------------------------------------------------------------------------- stacks on disk
@@ -411,7 +412,7 @@ def test_two_thousand_frames_of_1024_squared_are_gone_through_in_less_than_a_gig
 
 def test_a_stack_on_disk_is_used_like_an_array(tmp_path, stack):
     np.save(tmp_path / "a.npy", stack)
-    read = data.load_image(tmp_path / "a.npy", lazy=True)
+    read = eh.load_image(tmp_path / "a.npy", lazy=True)
     frames = read.frames
     assert (frames.shape, frames.dtype, frames.ndim, len(frames)) == (stack.shape, np.float32, 3, 3)
     assert "on disk" in repr(frames)
@@ -435,25 +436,25 @@ def test_a_large_stack_is_not_taken_whole_by_accident(tmp_path):
 def test_frames_in_memory_and_on_disk_are_asked_for_in_the_same_way(tmp_path, stack):
     np.save(tmp_path / "a.npy", stack)
     for lazy in (True, False):
-        read = data.load_image(tmp_path / "a.npy", lazy=lazy, pixel_size=0.1)
+        read = eh.load_image(tmp_path / "a.npy", lazy=lazy, pixel_size=0.1)
         assert [one.shape for one in read] == [(48, 64)] * 3
-        assert isinstance(read[:2], data.Micrograph)
+        assert isinstance(read[:2], eh.Micrograph)
         assert read[:2].pixel_size == 0.1
         with pytest.raises(IndexError, match="there are 3"):
             read[5:]
     with pytest.raises(ValueError, match="`lazy` is 'yes'"):
-        data.load_image(tmp_path / "a.npy", lazy="yes")
+        eh.load_image(tmp_path / "a.npy", lazy="yes")
 
 
 def test_a_bad_frame_far_inside_is_found_when_it_is_read(tmp_path, stack):
     stack[2, 3, 4] = np.inf
     np.save(tmp_path / "a.npy", stack)
-    read = data.load_image(tmp_path / "a.npy", lazy=True)
+    read = eh.load_image(tmp_path / "a.npy", lazy=True)
     assert read[1].shape == (48, 64)
     with pytest.raises(ValueError, match="frame 2 holds 1 pixels that are NaN or"):
         read[2]
     with pytest.raises(ValueError, match="frame 2 holds 1 pixels that are NaN or"):
-        data.load_image(tmp_path / "a.npy", lazy=False)
+        eh.load_image(tmp_path / "a.npy", lazy=False)
 
 
 # --------------------------------------------------------------------------- bad input
@@ -477,7 +478,7 @@ def test_a_file_cut_short_is_refused_whatever_its_format(tmp_path, stack):
         path.write_bytes(whole[: int(0.6 * len(whole))])
         wanted = path.with_suffix(".rpl") if path.suffix == ".raw" else path
         with pytest.raises(ValueError, match=rf"{wanted.stem}\{wanted.suffix}.*(whole|broken)"):
-            data.load_image(wanted, lazy=False)
+            eh.load_image(wanted, lazy=False)
 
 
 def test_colour_and_four_axes_are_refused_in_every_format(tmp_path, frame):
@@ -494,9 +495,9 @@ def test_colour_and_four_axes_are_refused_in_every_format(tmp_path, frame):
     for path in sorted(tmp_path.iterdir()):
         wanted = "colour picture" if path.stem == "rgb" else r"more than three axes; it must be \(H, W\)"
         with pytest.raises(ValueError, match=wanted):
-            data.load_image(path)
+            eh.load_image(path)
     np.save(tmp_path / "grey.npy", np.stack([frame] * 3, -1))
-    np.testing.assert_array_equal(data.load_image(tmp_path / "grey.npy")[0], frame)
+    np.testing.assert_array_equal(eh.load_image(tmp_path / "grey.npy")[0], frame)
 
 
 def test_spectra_are_no_images(tmp_path, stack):
@@ -505,43 +506,43 @@ def test_spectra_are_no_images(tmp_path, stack):
     signal["metadata"]["Signal"]["signal_type"] = "EELS"
     write("hspy", tmp_path / "a.hspy", signal)
     with pytest.raises(ValueError, match="spectra, no images"):
-        data.load_image(tmp_path / "a.hspy")
+        eh.load_image(tmp_path / "a.hspy")
 
 
 def test_complex_waves_and_objects_are_refused(tmp_path, frame):
     np.save(tmp_path / "wave.npy", frame * 1j)
     with pytest.raises(ValueError, match="complex numbers.*amplitude"):
-        data.load_image(tmp_path / "wave.npy")
+        eh.load_image(tmp_path / "wave.npy")
     np.save(tmp_path / "pickle.npy", np.array([{"a": 1}], object), allow_pickle=True)
     np.savez(tmp_path / "pickle.npz", frames=np.array([{"a": 1}], object), allow_pickle=True)
     for name in ("pickle.npy", "pickle.npz"):
         with pytest.raises(ValueError, match="Python objects, which can run code"):
-            data.load_image(tmp_path / name)
+            eh.load_image(tmp_path / name)
 
 
 def test_counts_beyond_float32_are_rounded_and_said_or_refused(tmp_path, frame):
     counts = frame.astype(np.uint32) * 10_000_000
     np.save(tmp_path / "a.npy", counts)
     for lazy in (True, False):
-        read = data.load_image(tmp_path / "a.npy", lazy=lazy)
+        read = eh.load_image(tmp_path / "a.npy", lazy=lazy)
         np.testing.assert_allclose(read[0], counts, rtol=1e-7)
         assert any("rounded to float32" in note for note in read.metadata["notes"])
     np.save(tmp_path / "b.npy", frame.astype(float) * 1e300)
     with pytest.raises(ValueError, match="beyond float32"):
-        data.load_image(tmp_path / "b.npy")
+        eh.load_image(tmp_path / "b.npy")
 
 
 def test_a_saturated_detector_is_said(tmp_path, frame):
     frame[:3] = 255
     np.save(tmp_path / "a.npy", frame.astype(np.uint8))
-    (note,) = data.load_image(tmp_path / "a.npy").metadata["notes"]
+    (note,) = eh.load_image(tmp_path / "a.npy").metadata["notes"]
     assert "192 pixels of a frame are at 255" in note
 
 
 @pytest.mark.parametrize("size", [0.0, -1.0, 250.0, np.nan])
 def test_an_impossible_pixel_size_in_a_file_is_not_used(tmp_path, frame, size):
     np.savez(tmp_path / "a.npz", image=frame, pixel_size=size)
-    read = data.load_image(tmp_path / "a.npz")
+    read = eh.load_image(tmp_path / "a.npz")
     if size == -1.0:  # an axis that runs backwards; within what frames can have
         assert read.pixel_size == 1.0
         return
@@ -549,12 +550,12 @@ def test_an_impossible_pixel_size_in_a_file_is_not_used(tmp_path, frame, size):
     assert "not used" in read.metadata["notes"][0]
     for given_size in (0, -0.1, "much"):
         with pytest.raises(ValueError, match="must be a finite number above zero"):
-            data.load_image(tmp_path / "a.npz", pixel_size=given_size)
+            eh.load_image(tmp_path / "a.npz", pixel_size=given_size)
 
 
 def test_pixels_that_are_not_square_keep_both_sizes_and_say_so(tmp_path, frame):
     write("hspy", tmp_path / "a.hspy", signal_of(frame, scale=0.02, rows=0.0125))
-    read = data.load_image(tmp_path / "a.hspy")
+    read = eh.load_image(tmp_path / "a.hspy")
     known = read.metadata
     assert (known["pixel_size_rows_A"], known["pixel_size_columns_A"]) == pytest.approx((0.125, 0.2))
     assert read.pixel_size == pytest.approx(np.sqrt(0.125 * 0.2))
@@ -563,14 +564,14 @@ def test_pixels_that_are_not_square_keep_both_sizes_and_say_so(tmp_path, frame):
 
 def test_a_diffraction_pattern_is_read_and_named(tmp_path, frame):
     write("hspy", tmp_path / "a.hspy", signal_of(frame, unit="1/nm"))
-    read = data.load_image(tmp_path / "a.hspy")
+    read = eh.load_image(tmp_path / "a.hspy")
     assert read.pixel_size is None
     assert any("diffraction pattern" in note for note in read.metadata["notes"])
 
 
 def test_a_summary_tells_what_is_known(tmp_path, stack):
     write_velox(tmp_path / "a.emd", {"HAADF": stack.astype(np.uint16)}, pixel_m=8e-12)
-    table = data.load_image(tmp_path / "a.emd").summary()
+    table = eh.load_image(tmp_path / "a.emd").summary()
     assert isinstance(table, pd.DataFrame)
     facts = dict(zip(table["what"], table["value"], strict=True))
     assert facts["voltage"] == "60 kV"

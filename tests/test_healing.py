@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers._healing import MOLECULES, outcome_of
+from elit_helpers.studies.healing import MOLECULES, outcome_of
 
 PLACE = 40  # the atom of the sheet that is taken out
 

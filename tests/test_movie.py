@@ -9,8 +9,9 @@ import pytest
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from elit_helpers import data
-from elit_helpers.workspace import sha256
+import elit_helpers as eh
+from elit_helpers.course.notebook import sha256
+from elit_helpers.io import micrograph
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "movie"
@@ -50,21 +51,21 @@ def test_the_card_names_the_benchmark_and_holds_the_hash_of_each_file(card):
 
 
 def test_the_card_holds_the_hash_of_each_frame(card, recipe):
-    frames = np.concatenate([stored(half) for half in data.HALVES])
+    frames = np.concatenate([stored(half) for half in micrograph.HALVES])
     assert [entry["sha256"] for entry in card["frames"]] == [recipe.frame_hash(frame) for frame in frames]
 
 
 def test_frames_are_counts_of_16_bits(card):
-    for half in data.HALVES:
+    for half in micrograph.HALVES:
         frames = stored(half)
         assert (frames.shape, frames.dtype) == ((8, 512, 512), np.uint16)
         assert frames.max() < 1000
     assert sum((FOLDER / name).stat().st_size for name in card["files"]) < 5e6
 
 
-@pytest.mark.parametrize("half", data.HALVES)
+@pytest.mark.parametrize("half", micrograph.HALVES)
 def test_each_half_has_atoms_and_silicon_enough_outside_contamination(half, card):
-    truth = data.load_movie_truth(half)
+    truth = eh.load_movie_truth(half)
     clear = truth[~truth["under_contamination"]]
     assert len(clear) >= 3000
     assert (clear["element"] == "Si").sum() >= 100
@@ -75,7 +76,7 @@ def test_each_half_has_atoms_and_silicon_enough_outside_contamination(half, card
 
 
 def test_the_halves_are_two_samples_with_noise_of_their_own():
-    first, second = (stored(half).astype(float) for half in data.HALVES)
+    first, second = (stored(half).astype(float) for half in micrograph.HALVES)
     for a, b in zip(first, second, strict=True):
         fine = [np.diff(frame).ravel() for frame in (a, b)]
         assert abs(np.corrcoef(*fine)[0, 1]) < 0.05
@@ -84,7 +85,7 @@ def test_the_halves_are_two_samples_with_noise_of_their_own():
 
 
 def test_the_beam_changes_the_sample_from_frame_to_frame(card):
-    for half in data.HALVES:
+    for half in micrograph.HALVES:
         events = [entry["events_before"] for entry in card["frames"] if entry["half"] == half]
         assert events[0] == []
         assert all(2 <= len(happened) <= 4 for happened in events[1:])
@@ -95,7 +96,7 @@ def test_the_beam_changes_the_sample_from_frame_to_frame(card):
 
 
 def test_truth_has_elements_and_defects_also_of_what_lies_under_contamination():
-    truth = data.load_movie_truth(None)
+    truth = eh.load_movie_truth(None)
     assert truth.columns.tolist() == COLUMNS
     hidden = truth[truth["under_contamination"]]
     assert 0.05 < len(hidden) / len(truth) < 0.3
@@ -106,19 +107,19 @@ def test_truth_has_elements_and_defects_also_of_what_lies_under_contamination():
     assert not truth.loc[~silicon, "defect"].str.startswith("Si ").any()
 
 
-@pytest.mark.parametrize("half", data.HALVES)
+@pytest.mark.parametrize("half", micrograph.HALVES)
 @pytest.mark.parametrize(
     "label",
     ["vacancy", "Stone-Wales", "5-8-5", "hole edge", "Si at an edge", "Si in the lattice, 3 bonds",
      "Si in the lattice, 4 bonds"],
 )  # fmt: skip
 def test_every_kind_of_defect_is_seen_outside_contamination_in_each_half(half, label):
-    truth = data.load_movie_truth(half)
+    truth = eh.load_movie_truth(half)
     assert (truth.loc[~truth["under_contamination"], "defect"] == label).any()
 
 
 def test_a_divacancy_marks_fourteen_atoms_and_a_vacancy_twelve():
-    first = data.load_movie_truth("scoring").query("frame == 0")
+    first = eh.load_movie_truth("scoring").query("frame == 0")
     assert (first["defect"] == "5-8-5").sum() == 14
     vacancies = first[first["defect"] == "vacancy"][["x_A", "y_A"]].to_numpy()
     assert len(vacancies) % 12 == 0
@@ -145,7 +146,7 @@ def test_a_frame_can_be_drawn_again_from_its_structure(half, number, recipe):
 
 def test_truth_can_be_made_again_from_the_structures(recipe):
     again = recipe.truth_of("scoring", 8, recipe.load_structure(FOLDER, 8))
-    kept = data.load_movie_truth("scoring").query("frame == 0")
+    kept = eh.load_movie_truth("scoring").query("frame == 0")
     assert again["defect"].tolist() == kept["defect"].tolist()
     assert again["under_contamination"].tolist() == kept["under_contamination"].tolist()
     np.testing.assert_allclose(again[["row_px", "col_px"]], kept[["row_px", "col_px"]], atol=2e-3)
@@ -156,12 +157,12 @@ def test_the_card_says_with_which_kernels_the_frames_were_drawn(card):
 
     assert card["imaging"]["probe"] == "60kV"
     assert card["kernel"] == json.loads(json.dumps(eh.kernel_card("60kV")["parameters"]))
-    assert card["kernels_sha256"] == sha256(ROOT / "elit_helpers" / "kernels.json")
+    assert card["kernels_sha256"] == sha256(ROOT / "elit_helpers" / "images" / "kernels.json")
 
 
 def test_the_spots_stand_where_the_truth_says():
     """The mean picture round the atoms of the lattice has its peak in the middle."""
-    frame, truth = stored("scoring")[0].astype(float), data.load_movie_truth("scoring").query("frame == 0")
+    frame, truth = stored("scoring")[0].astype(float), eh.load_movie_truth("scoring").query("frame == 0")
     lattice = truth[(truth["defect"] == "") & ~truth["under_contamination"]]
     places = lattice[["row_px", "col_px"]].to_numpy()
     places = places[((places > 12) & (places < 499)).all(1)]

@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import center_of_mass, gaussian_filter
 
-from elit_helpers import _scan, images, samples
-from elit_helpers._kernels import Kernel, kernel_names, load_kernel
+import elit_helpers as eh
+from elit_helpers.images import disturbances
+from elit_helpers.images.disturbances import jitter_rows, smooth_noise
+from elit_helpers.images.forward import scan_positions
+from elit_helpers.images.kernels import Kernel, kernel_names, load_kernel
 
 PROBES = ("gaussian", *kernel_names())
 SOFT = {"source_sigma_A": 0.3, "vibration_A": 0.05}
@@ -42,24 +45,24 @@ def peaks(picture, near):
     st.integers(1, 2000),
 )
 def test_pixels_and_angstrom_are_inverse(points, pixel_size, height):
-    there = images.to_pixels(points, pixel_size=pixel_size, height=height)
-    back = images.to_angstrom(there, pixel_size=pixel_size, height=height)
+    there = eh.to_pixels(points, pixel_size=pixel_size, height=height)
+    back = eh.to_angstrom(there, pixel_size=pixel_size, height=height)
     np.testing.assert_allclose(back, np.reshape(points, (-1, 2)), atol=1e-6)
 
 
 @pytest.mark.parametrize("pixel_size", [-0.1, 0, None, np.nan, "wide"])
 def test_no_length_without_a_pixel_size(pixel_size):
-    for call in (images.to_pixels, images.to_angstrom):
+    for call in (eh.to_pixels, eh.to_angstrom):
         with pytest.raises(ValueError, match="pixel_size"):
             call([[1.0, 2.0]], pixel_size=pixel_size, height=10)
     with pytest.raises(ValueError, match="pixel_size"):
-        images.Imaging(pixel_size=pixel_size)
+        eh.Imaging(pixel_size=pixel_size)
 
 
 # --------------------------------------------------------------------------- where a spot lies
 def test_a_spot_lies_where_the_atom_is_with_y_upwards():
-    imaging = images.Imaging(pixel_size=0.1, shape=(80, 100), tail_weight=0.0)
-    picture = images.render([[3.33, 4.87]], [1.0], imaging=imaging)
+    imaging = eh.Imaging(pixel_size=0.1, shape=(80, 100), tail_weight=0.0)
+    picture = eh.render([[3.33, 4.87]], [1.0], imaging=imaging)
     row, col = center_of_mass(picture)
     assert (row, col) == pytest.approx((79 - 48.7, 33.3), abs=1e-3)
 
@@ -74,22 +77,22 @@ def test_a_spot_lies_where_the_atom_is_with_y_upwards():
     lag=st.floats(0, 0.4),
 )
 def test_positions_come_back_from_the_image(probe, seed, pixel_size, shape, drift, lag):
-    imaging = images.Imaging(
+    imaging = eh.Imaging(
         pixel_size=pixel_size, shape=shape, probe=probe, drift_A=drift, flyback_A=lag, flyback_px=12, **SOFT
     )
     atoms = np.random.default_rng(seed).uniform(20, np.array(shape) - 20, (3, 2))
-    atoms = images.to_angstrom(atoms, pixel_size=pixel_size, height=shape[0])
-    truth = images.scan_positions(atoms, imaging=imaging)
+    atoms = eh.to_angstrom(atoms, pixel_size=pixel_size, height=shape[0])
+    truth = scan_positions(atoms, imaging=imaging)
     # one by one: the spots of neighbours pull at each other's maxima
-    alone = [images.render([atom], ["C"], imaging=imaging) for atom in atoms]
+    alone = [eh.render([atom], ["C"], imaging=imaging) for atom in atoms]
     found = np.concatenate([peaks(picture, [place]) for picture, place in zip(alone, truth, strict=True)])
     np.testing.assert_allclose(found, truth, atol=0.02)
 
 
 def test_drift_moves_the_atoms_written_late():
-    still, drifting = images.Imaging(shape=(100, 100)), images.Imaging(shape=(100, 100), drift_A=(1.0, 0.0))
+    still, drifting = eh.Imaging(shape=(100, 100)), eh.Imaging(shape=(100, 100), drift_A=(1.0, 0.0))
     points = np.array([[5.0, 9.9], [5.0, 0.0]])  # first row, last row
-    moved = images.scan_positions(points, imaging=drifting) - images.scan_positions(points, imaging=still)
+    moved = scan_positions(points, imaging=drifting) - scan_positions(points, imaging=still)
     np.testing.assert_allclose(moved, [[0, 0], [0, 9.9]], atol=1e-9)
 
 
@@ -97,50 +100,50 @@ def test_drift_moves_the_atoms_written_late():
 @given(st.integers(1, 300), st.floats(0, 0.99), st.floats(0.5, 100))
 def test_the_columns_of_a_lagging_beam_have_an_inverse(columns, share, settle):
     lag = {"lag_px": share * settle, "settle_px": settle}
-    beam = _scan.beam_columns(columns, **lag)
+    beam = disturbances.beam_columns(columns, **lag)
     assert (np.diff(beam) > 0).all()
-    np.testing.assert_allclose(_scan.recorded_columns(beam, **lag), np.arange(columns), atol=1e-6)
-    assert (_scan.recorded_columns(np.array([lag["lag_px"] - 1, -3.0]), **lag) < 0).all()
+    np.testing.assert_allclose(disturbances.recorded_columns(beam, **lag), np.arange(columns), atol=1e-6)
+    assert (disturbances.recorded_columns(np.array([lag["lag_px"] - 1, -3.0]), **lag) < 0).all()
 
 
 def test_flyback_stretches_the_left_end_and_nothing_else():
-    steady = images.Imaging(shape=(60, 200), probe="60kV", **SOFT)
+    steady = eh.Imaging(shape=(60, 200), probe="60kV", **SOFT)
     late = replace(steady, flyback_A=0.8, flyback_px=15)
-    sheet = samples.graphene_sheet((20.0, 6.0))
+    sheet = eh.graphene_sheet((20.0, 6.0))
     symbols = sheet.get_chemical_symbols()
-    there, then = (images.render(sheet.positions, symbols, imaging=i) for i in (steady, late))
+    there, then = (eh.render(sheet.positions, symbols, imaging=i) for i in (steady, late))
     np.testing.assert_allclose(then[:, 150:], there[:, 150:], atol=1e-3)
     np.testing.assert_allclose(then[:, 0], there[:, 8], atol=1e-9)  # 0.8 Å are 8 px
     assert np.abs(then - there)[:, :15].max() > 0.3
-    empty = images.simulate_frame(Atoms(), replace(late, pedestal=0.0), 0, overlay=there)
+    empty = eh.simulate_frame(Atoms(), replace(late, pedestal=0.0), 0, overlay=there)
     np.testing.assert_allclose(empty, then, atol=0.02)  # what is laid over is late with the atoms
 
 
 # --------------------------------------------------------------------------- how high and how wide
 @pytest.mark.parametrize("probe", PROBES)
 def test_rendering_adds_up_however_many_atoms_there_are(probe):
-    imaging = images.Imaging(shape=(151, 143), probe=probe, drift_A=(0.2, 0.1), flyback_A=0.2, **SOFT)
+    imaging = eh.Imaging(shape=(151, 143), probe=probe, drift_A=(0.2, 0.1), flyback_A=0.2, **SOFT)
     rng = np.random.default_rng(0)
     atoms, symbols = rng.uniform(-3, 18, (400, 2)), rng.choice(["C", "Si", "N"], 400)
-    whole = images.render(atoms, list(symbols), imaging=imaging)
-    parts = [images.render(atoms[i::8], list(symbols[i::8]), imaging=imaging) for i in range(8)]
+    whole = eh.render(atoms, list(symbols), imaging=imaging)
+    parts = [eh.render(atoms[i::8], list(symbols[i::8]), imaging=imaging) for i in range(8)]
     np.testing.assert_allclose(whole, sum(parts), atol=1e-6)
 
 
 @pytest.mark.parametrize("probe", PROBES)
 @pytest.mark.parametrize("blur", [{}, SOFT, {"defocus_A": 30.0}])
 def test_the_peak_of_carbon_is_the_unit_whatever_blurs_it(probe, blur):
-    imaging = images.Imaging(shape=(201, 201), probe=probe, **blur)
-    picture = images.render([[10.0, 10.0]], ["C"], imaging=imaging)
+    imaging = eh.Imaging(shape=(201, 201), probe=probe, **blur)
+    picture = eh.render([[10.0, 10.0]], ["C"], imaging=imaging)
     assert picture.argmax() == picture.size // 2
     assert picture.max() == pytest.approx(1.08 if probe == "gaussian" else 1.0, rel=0.01)
 
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_blurring_keeps_the_intensity_of_a_spot(probe):
-    sharp = images.Imaging(shape=(301, 301), probe=probe)
+    sharp = eh.Imaging(shape=(301, 301), probe=probe)
     blurred = replace(sharp, source_sigma_A=0.4, vibration_A=0.1)
-    own, wide = (images.render([[15.0, 15.0]], ["Si"], imaging=i) for i in (sharp, blurred))
+    own, wide = (eh.render([[15.0, 15.0]], ["Si"], imaging=i) for i in (sharp, blurred))
     gain = blurred.spot.integral("Si") / sharp.spot.integral("Si")  # the unit is the blurred carbon's peak
     assert gain > 1.2
     assert wide.sum() / own.sum() == pytest.approx(gain, rel=1e-3)
@@ -150,7 +153,7 @@ def test_blurring_keeps_the_intensity_of_a_spot(probe):
 
 
 def test_the_widths_of_blurs_add_up_in_squares():
-    imaging = images.Imaging(probe="80kV", source_sigma_A=0.3, vibration_A=0.4, defocus_A=-40.0)
+    imaging = eh.Imaging(probe="80kV", source_sigma_A=0.3, vibration_A=0.4, defocus_A=-40.0)
     assert imaging.blur_A == pytest.approx(np.sqrt(0.3**2 + 0.4**2 + (0.030 * 40 / 4) ** 2))
     assert replace(imaging, probe="200kV").blur_A < imaging.blur_A  # its aperture is 25 mrad
     assert replace(imaging, semiangle_mrad=15.0).blur_A == pytest.approx(np.hypot(0.5, 0.15))
@@ -168,7 +171,7 @@ def test_defocus_blurs_as_a_wave_does(defocus):
         profile = gaussian_filter(probe, blur / step)[192, 192:222]
         return profile / profile[0]
 
-    width = images.Imaging(defocus_A=defocus, source_sigma_A=source).blur_A
+    width = eh.Imaging(defocus_A=defocus, source_sigma_A=source).blur_A
     assert np.abs(spot(defocus, source) - spot(0.0, width)).max() < 0.1
     assert (
         np.abs(spot(defocus, source) - spot(0.0, width)).max()
@@ -178,11 +181,11 @@ def test_defocus_blurs_as_a_wave_does(defocus):
 
 def test_elements_are_as_bright_as_the_probe_says_unless_told_otherwise():
     def peak(element, **settings):
-        imaging = images.Imaging(shape=(101, 101), **settings)
-        carbon, other = (images.render([[5.0, 5.0]], [e], imaging=imaging).max() for e in ("C", element))
+        imaging = eh.Imaging(shape=(101, 101), **settings)
+        carbon, other = (eh.render([[5.0, 5.0]], [e], imaging=imaging).max() for e in ("C", element))
         return other / carbon
 
-    assert peak("Si") == pytest.approx(images.BRIGHTNESS["Si"])
+    assert peak("Si") == pytest.approx(eh.BRIGHTNESS["Si"])
     computed = load_kernel("60kV")
     assert peak("Si", probe="60kV") == pytest.approx(computed.peak("Si") / computed.peak("C"), rel=1e-6)
     assert peak("W", probe="60kV") > peak("Mo", probe="60kV") > peak("S", probe="60kV") > 4
@@ -192,115 +195,111 @@ def test_elements_are_as_bright_as_the_probe_says_unless_told_otherwise():
     with pytest.raises(ValueError, match=r"element Au.*brightness=\{'Au'"):
         peak("Au", probe="60kV")
     with pytest.raises(ValueError, match="element Au"):
-        images.weights_of(["C", "Au"])
-    np.testing.assert_array_equal(images.weights_of(["C", "Si", "Au"], {"Au": 60.0}), [1.0, 3.0, 60.0])
+        eh.weights_of(["C", "Au"])
+    np.testing.assert_array_equal(eh.weights_of(["C", "Si", "Au"], {"Au": 60.0}), [1.0, 3.0, 60.0])
 
 
 def test_weights_are_heights_of_the_spot_of_carbon():
-    imaging = images.Imaging(shape=(61, 61), probe="60kV")
-    twice = images.render([[3.0, 3.0]], [2.0], imaging=imaging)
-    np.testing.assert_allclose(twice, 2 * images.render([[3.0, 3.0]], ["C"], imaging=imaging), atol=1e-12)
+    imaging = eh.Imaging(shape=(61, 61), probe="60kV")
+    twice = eh.render([[3.0, 3.0]], [2.0], imaging=imaging)
+    np.testing.assert_allclose(twice, 2 * eh.render([[3.0, 3.0]], ["C"], imaging=imaging), atol=1e-12)
 
 
 def test_a_kernel_of_ones_own_is_a_probe():
     ring = Kernel((0.3, 0.6), {"C": (-1.0, 2.0), "Si": (0.0, 3.0)})
-    picture = images.render([[3.0, 3.0]], ["C"], imaging=images.Imaging(shape=(61, 61), probe=ring))
+    picture = eh.render([[3.0, 3.0]], ["C"], imaging=eh.Imaging(shape=(61, 61), probe=ring))
     radius = np.hypot(*np.indices((61, 61)) - 30) * 0.1
     np.testing.assert_allclose(picture, ring.profile("C", radius), atol=1e-6)
     with pytest.raises(ValueError, match="without carbon"):
-        images.Imaging(probe=Kernel((0.3,), {"Si": (1.0,)}))
+        eh.Imaging(probe=Kernel((0.3,), {"Si": (1.0,)}))
 
 
 def test_the_beam_dose_follows_from_what_carbon_scatters():
-    imaging = images.Imaging(probe="60kV", dose=800.0)
+    imaging = eh.Imaging(probe="60kV", dose=800.0)
     assert imaging.beam_dose == pytest.approx(800 / 0.00126, rel=0.01)
     # blurred, a peak is lower: the same counts at the peak take more electrons
     assert replace(imaging, **SOFT).beam_dose > 1.3 * imaging.beam_dose
     with pytest.raises(ValueError, match="'gaussian'.*60kV"):
-        _ = images.Imaging(dose=800.0).beam_dose
+        _ = eh.Imaging(dose=800.0).beam_dose
 
 
 # --------------------------------------------------------------------------- scan and detector
 def test_shifting_rows_by_whole_pixels_is_exact():
     picture = np.random.default_rng(0).normal(size=(5, 64))
-    np.testing.assert_allclose(images.jitter_rows(picture, [2] * 5)[:, 8:-8], picture[:, 6:-10], atol=1e-9)
-    far = images.jitter_rows(picture, [20] * 5)  # farther than the usual margin: nothing comes round
+    np.testing.assert_allclose(jitter_rows(picture, [2] * 5)[:, 8:-8], picture[:, 6:-10], atol=1e-9)
+    far = jitter_rows(picture, [20] * 5)  # farther than the usual margin: nothing comes round
     np.testing.assert_allclose(far[:, 20:], picture[:, :44], atol=1e-9)
     with pytest.raises(ValueError, match="one for each of 5 rows"):
-        images.jitter_rows(picture, [1.0])
+        jitter_rows(picture, [1.0])
 
 
 @pytest.mark.parametrize(
     ("shape", "length"), [((64, 64), 100.0), ((33, 71), 20.0), ((200, 200), 5.0), ((64, 64), 0.0)]
 )
 def test_smooth_noise_has_rms_1_and_its_length(shape, length):
-    fields = np.array([images.smooth_noise(shape, length, np.random.default_rng(i)) for i in range(20)])
+    fields = np.array([smooth_noise(shape, length, np.random.default_rng(i)) for i in range(20)])
     assert np.sqrt((fields**2).mean()) == pytest.approx(1.0, abs=0.05)
     steps = np.diff(fields, axis=2).std()
     assert steps == pytest.approx(np.sqrt(2), abs=0.1) if length == 0 else steps < 4 / min(length, *shape)
 
 
 def test_dose_sets_the_counts_and_their_noise():
-    imaging = images.Imaging(shape=(200, 200), dose=400.0, pedestal=2.0)
-    counts = (
-        images.simulate_frame(Atoms("C", positions=[[-50, -50, 0]]), imaging, 1) * imaging.counts_per_peak
-    )
+    imaging = eh.Imaging(shape=(200, 200), dose=400.0, pedestal=2.0)
+    counts = eh.simulate_frame(Atoms("C", positions=[[-50, -50, 0]]), imaging, 1) * imaging.counts_per_peak
     assert counts.mean() == pytest.approx(2.0 * 400 * 0.01, rel=0.02)
     assert counts.var() == pytest.approx(counts.mean(), rel=0.05)
     np.testing.assert_allclose(counts, np.round(counts), atol=1e-3)
 
 
 def test_readout_noise_has_its_rms_and_a_background_its_own():
-    imaging = images.Imaging(shape=(200, 200), pedestal=2.0, noise=0.3, noise_blur_px=0.8)
-    frame = images.simulate_frame(Atoms(), imaging, 1)
+    imaging = eh.Imaging(shape=(200, 200), pedestal=2.0, noise=0.3, noise_blur_px=0.8)
+    frame = eh.simulate_frame(Atoms(), imaging, 1)
     assert (frame.mean(), frame.std()) == pytest.approx((2.0, 0.3), abs=0.02)
-    small = images.Imaging(shape=(64, 64), pedestal=2.0, background=0.3)
-    frame = images.simulate_frame(Atoms(), small, 1)
+    small = eh.Imaging(shape=(64, 64), pedestal=2.0, background=0.3)
+    frame = eh.simulate_frame(Atoms(), small, 1)
     assert (frame.mean(), frame.std()) == pytest.approx((2.0, 0.3), abs=0.02)
 
 
 def test_contamination_is_a_bright_hill_or_real_atoms():
-    hill = images.contamination_map(
-        (120, 120), pixel_size=0.1, rng=1, height=4.0, radius_A=3.0, center=(60, 60)
-    )
+    hill = eh.contamination_map((120, 120), pixel_size=0.1, rng=1, height=4.0, radius_A=3.0, center=(60, 60))
     assert hill.min() >= 0
     assert hill[50:70, 50:70].mean() > 2
     assert hill[:10].mean() < 0.1
-    dirt = samples.amorphous_carbon((8.0, 8.0), 8.0, rng=1)
-    imaging = images.Imaging(shape=(80, 80), probe="60kV", **SOFT)
-    middle = images.simulate_frame(dirt, imaging)[20:60, 20:60]
+    dirt = eh.amorphous_carbon((8.0, 8.0), 8.0, rng=1)
+    imaging = eh.Imaging(shape=(80, 80), probe="60kV", **SOFT)
+    middle = eh.simulate_frame(dirt, imaging)[20:60, 20:60]
     assert middle.mean() > 2.0  # about 8 Å of carbon: several atoms above each other
     for wrong in ({"radius_A": -1.0}, {"height": -1.0}, {"pixel_size": 0.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            images.contamination_map((20, 20), **({"pixel_size": 0.1, "rng": 1} | wrong))
+            eh.contamination_map((20, 20), **({"pixel_size": 0.1, "rng": 1} | wrong))
 
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_the_same_seed_gives_the_same_frame(probe):
-    sheet = samples.graphene_sheet((12.0, 12.0))
-    imaging = images.Imaging(shape=(100, 100), probe=probe, **FULL)
-    first, again, other = (images.simulate_frame(sheet, imaging, seed) for seed in (3, 3, 4))
+    sheet = eh.graphene_sheet((12.0, 12.0))
+    imaging = eh.Imaging(shape=(100, 100), probe=probe, **FULL)
+    first, again, other = (eh.simulate_frame(sheet, imaging, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert (first != other).mean() > 0.5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (7, 5), (33, 71), (128, 97)])
 def test_a_frame_of_any_shape(shape):
-    sheet = samples.graphene_sheet((10.0, 10.0))
-    frame = images.simulate_frame(sheet, images.Imaging(shape=shape, probe="60kV", **FULL), 0)
+    sheet = eh.graphene_sheet((10.0, 10.0))
+    frame = eh.simulate_frame(sheet, eh.Imaging(shape=shape, probe="60kV", **FULL), 0)
     assert (frame.shape, frame.dtype) == (shape, np.float32)
     assert np.isfinite(frame).all()
 
 
 # --------------------------------------------------------------------------- counts
 def test_counts_are_whole_numbers_that_give_the_frame_back():
-    sheet = samples.graphene_sheet((8.0, 8.0))
-    imaging = images.Imaging(shape=(80, 80), dose=2000.0)
-    frame = images.simulate_frame(sheet, imaging, 1)
-    counts = images.to_counts(frame, imaging)
+    sheet = eh.graphene_sheet((8.0, 8.0))
+    imaging = eh.Imaging(shape=(80, 80), dose=2000.0)
+    frame = eh.simulate_frame(sheet, imaging, 1)
+    counts = eh.to_counts(frame, imaging)
     assert counts.dtype == np.uint16
     np.testing.assert_allclose(counts / imaging.counts_per_peak, frame, atol=1e-5)
-    np.testing.assert_array_equal(images.to_counts(frame, imaging, gain=2.0, offset=100), 2 * counts + 100)
+    np.testing.assert_array_equal(eh.to_counts(frame, imaging, gain=2.0, offset=100), 2 * counts + 100)
 
 
 @pytest.mark.parametrize(
@@ -314,14 +313,14 @@ def test_counts_are_whole_numbers_that_give_the_frame_back():
 )
 def test_counts_that_16_bits_cannot_hold_are_refused(value, settings, message):
     with pytest.raises(ValueError, match=message):
-        images.to_counts(np.full((4, 4), value), images.Imaging(**settings))
+        eh.to_counts(np.full((4, 4), value), eh.Imaging(**settings))
 
 
 # --------------------------------------------------------------------------- what cannot be drawn
 def test_no_atoms_are_an_empty_field():
-    assert images.render([], [], imaging=images.Imaging(shape=(9, 7))).shape == (9, 7)
-    assert images.scan_positions([], imaging=images.Imaging()).shape == (0, 2)
-    frame = images.simulate_frame(Atoms(), images.Imaging(shape=(9, 7), pedestal=1.5))
+    assert eh.render([], [], imaging=eh.Imaging(shape=(9, 7))).shape == (9, 7)
+    assert scan_positions([], imaging=eh.Imaging()).shape == (0, 2)
+    frame = eh.simulate_frame(Atoms(), eh.Imaging(shape=(9, 7), pedestal=1.5))
     np.testing.assert_array_equal(frame, np.full((9, 7), 1.5, np.float32))
 
 
@@ -348,21 +347,21 @@ def test_no_atoms_are_an_empty_field():
 )
 def test_settings_that_no_microscope_has_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        images.Imaging(**settings)
+        eh.Imaging(**settings)
 
 
 def test_atoms_without_a_place_or_a_name_are_refused():
-    imaging = images.Imaging(shape=(20, 20))
+    imaging = eh.Imaging(shape=(20, 20))
     with pytest.raises(ValueError, match="1 atoms without a finite place, the first of them number 1"):
-        images.render([[1.0, 1.0], [np.nan, 0.0]], ["C", "C"], imaging=imaging)
+        eh.render([[1.0, 1.0], [np.nan, 0.0]], ["C", "C"], imaging=imaging)
     with pytest.raises(ValueError, match="element X"):
-        images.simulate_frame(Atoms("X", positions=[[1, 1, 0]]), imaging)
+        eh.simulate_frame(Atoms("X", positions=[[1, 1, 0]]), imaging)
     with pytest.raises(ValueError, match="2 atoms and `weights` 1"):
-        images.render([[1.0, 1.0], [0.5, 0.0]], ["C"], imaging=imaging)
+        eh.render([[1.0, 1.0], [0.5, 0.0]], ["C"], imaging=imaging)
     with pytest.raises(ValueError, match="weights"):
-        images.render([[1.0, 1.0]], [np.inf], imaging=imaging)
+        eh.render([[1.0, 1.0]], [np.inf], imaging=imaging)
     with pytest.raises(ValueError, match="overlay"):
-        images.simulate_frame(Atoms(), imaging, overlay=np.zeros((3, 3)))
+        eh.simulate_frame(Atoms(), imaging, overlay=np.zeros((3, 3)))
 
 
 # --------------------------------------------------------------------------- normalisation
@@ -370,12 +369,12 @@ def test_atoms_without_a_place_or_a_name_are_refused():
 @given(st.floats(0.1, 50), st.floats(-100, 100))
 def test_normalisation_does_not_see_gain_and_offset(gain, offset):
     picture = np.random.default_rng(0).normal(size=(40, 40))
-    first = images.normalise(picture, pixel_size=0.15)
-    np.testing.assert_allclose(images.normalise(gain * picture + offset, pixel_size=0.15), first, atol=0.02)
+    first = eh.normalise(picture, pixel_size=0.15)
+    np.testing.assert_allclose(eh.normalise(gain * picture + offset, pixel_size=0.15), first, atol=0.02)
 
 
 def test_each_frame_is_normalised_alone():
     frames = np.random.default_rng(0).normal(size=(2, 40, 40))
-    alone = images.normalise(frames[1], pixel_size=0.15)
+    alone = eh.normalise(frames[1], pixel_size=0.15)
     frames[0] += 1e4
-    np.testing.assert_array_equal(images.normalise(frames, pixel_size=0.15)[1], alone[0])
+    np.testing.assert_array_equal(eh.normalise(frames, pixel_size=0.15)[1], alone[0])

@@ -126,7 +126,7 @@ def test_a_circle_is_where_the_picture_has_its_region(scene, choice):
 
 class TestBesideImage:
     def test_the_structure_is_coloured_as_the_bar_says_and_grey_without_a_value(self, scene):
-        from elit_helpers._beside_image import _colors
+        from elit_helpers.widgets.beside_image import _colors
 
         shown = widgets.beside_image(scene[1], scene[0], alt="a sheet")
         image, viewer, bar = shown.widget.children

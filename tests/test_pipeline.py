@@ -15,10 +15,14 @@ import pytest
 from ase.io import read
 
 import elit_helpers as eh
-from elit_helpers import _adapt, _inputs, pipeline
 from elit_helpers.__main__ import main
-from elit_helpers._common import NoAtomsFound
-from elit_helpers.elit import ElitResult
+from elit_helpers.core.checks import NoAtomsFound
+from elit_helpers.elit.algorithm import ElitResult
+from elit_helpers.pipeline import adapt as adapting
+from elit_helpers.pipeline import inputs
+from elit_helpers.pipeline import report as reports
+from elit_helpers.pipeline.adapt import partial_of
+from elit_helpers.pipeline.inputs import open_frames, resolve_pixel_size
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames" / "G-Si-2nm.hdf5"
 REAL_MOS2 = REAL.with_name("MoS2_stem_Exp-000-2.npy")
@@ -58,7 +62,7 @@ def run_and_say(capsys, out, *arguments, command="run"):
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert status == 1
     assert not out.exists()
-    assert not pipeline.partial_of(out).exists()
+    assert not partial_of(out).exists()
     return line
 
 
@@ -96,7 +100,7 @@ class TestRun:
         assert "lattice_mismatch" in provenance["engine"]
 
     def test_the_same_seed_gives_the_same_run(self, picture):
-        logs = [pipeline.run_image(picture, rng=4).dynamics.log for _ in range(2)]
+        logs = [reports.run_image(picture, rng=4).dynamics.log for _ in range(2)]
         pd.testing.assert_frame_equal(*logs)
 
     def test_older_files_in_the_folder_stay(self, picture, tmp_path):
@@ -112,8 +116,8 @@ class TestManyFrames:
             np.save(tmp_path / f"frame_{number}.npy", frame)
         found = []
         for batch in (2, 8):
-            monkeypatch.setattr(pipeline, "BATCH", batch)
-            found.append(pipeline.run_image(tmp_path, pixel_size=0.096, frame=2).atoms_found)
+            monkeypatch.setattr(reports, "BATCH", batch)
+            found.append(reports.run_image(tmp_path, pixel_size=0.096, frame=2).atoms_found)
         assert set(found[0]["frame"]) == {0, 1, 2}
         pd.testing.assert_frame_equal(*found)
 
@@ -125,23 +129,21 @@ class TestManyFrames:
     @pytest.mark.skipif(not REAL.is_file(), reason=f"real frame {REAL.name} is not in ../shared/real_frames")
     def test_a_name_stands_for_its_frame(self, monkeypatch):
         monkeypatch.setenv("ELIT_FETCH_BASE", str(REAL.parent))
-        assert pipeline.open_frames("G-Si-2nm").frames.shape == (1, 256, 256)
+        assert open_frames("G-Si-2nm").frames.shape == (1, 256, 256)
 
 
 class TestPixelSize:
     def test_the_lattice_is_asked_before_the_file(self):
         movie, warnings = eh.load_movie("development"), []
-        size, source = pipeline.resolve_pixel_size(
-            movie, None, material="graphene", frame=0, warnings=warnings
-        )
+        size, source = resolve_pixel_size(movie, None, material="graphene", frame=0, warnings=warnings)
         assert source == "lattice"
-        if abs(size / movie.pixel_size - 1) > _inputs.DISAGREEMENT:
+        if abs(size / movie.pixel_size - 1) > inputs.DISAGREEMENT:
             assert "differ by" in warnings[0]
 
     def test_the_user_has_the_last_word_and_is_told(self):
         movie, warnings = eh.load_movie("development"), []
         given = 1.1 * movie.pixel_size
-        assert pipeline.resolve_pixel_size(movie, given, material="graphene", frame=0, warnings=warnings) == (
+        assert resolve_pixel_size(movie, given, material="graphene", frame=0, warnings=warnings) == (
             given,
             "user",
         )
@@ -182,7 +184,7 @@ class TestBadInput:
     def test_an_unknown_material_lists_those_there_are(self, capsys, picture, tmp_path):
         line = run_and_say(capsys, tmp_path / "out", picture, "--material", "hBN")
         assert "`material` is 'hBN'; choose one of" in line
-        assert all(repr(name) in line for name in eh.ensemble.shipped_materials())
+        assert all(repr(name) in line for name in eh.shipped_materials())
 
     def test_a_frame_that_is_not_there(self, capsys, picture, tmp_path):
         assert "`frame` is 3" in run_and_say(capsys, tmp_path / "out", picture, "--frame", 3)
@@ -266,7 +268,7 @@ class Rounds:
 @pytest.fixture
 def rounds(monkeypatch):
     stand_in = Rounds()
-    monkeypatch.setattr(_adapt, "run_elit", stand_in)
+    monkeypatch.setattr(adapting, "run_elit", stand_in)
     return stand_in
 
 
@@ -307,7 +309,7 @@ class TestAdapt:
     def test_a_long_stack_is_thinned_and_that_is_said(self, rounds, tmp_path, capsys, monkeypatch):
         frames = eh.load_movie("development").frames[:5, :256, :256]
         np.save(tmp_path / "stack.npy", frames)
-        monkeypatch.setattr(_adapt, "MOST_PIXELS", 3.5 * 256**2 * (0.1 / eh.NET_PIXEL) ** 2)
+        monkeypatch.setattr(adapting, "MOST_PIXELS", 3.5 * 256**2 * (0.1 / eh.NET_PIXEL) ** 2)
         assert adapt(tmp_path / "stack.npy", tmp_path / "own", "--pixel-size", 0.1) == 0
         assert np.array_equal(rounds.calls[0]["frames"], frames[[0, 2, 4]])
         assert "3 of the 5 frames are used" in capsys.readouterr().err
@@ -449,7 +451,7 @@ class TestAdaptForReal:
         process = subprocess.Popen(
             list(map(str, command)), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        stages = pipeline.partial_of(out) / "stages"
+        stages = partial_of(out) / "stages"
         end = time.monotonic() + 240
         while process.poll() is None and not list(stages.rglob("*.safetensors")) and time.monotonic() < end:
             time.sleep(0.05)
@@ -475,7 +477,7 @@ def taken():
     truth[["row_px", "col_px"]] = pixels
     truth = truth[((pixels > 0) & (pixels < 199)).all(axis=1)]
     micrograph = eh.Micrograph(frame[None], name="simulated")
-    return truth, pipeline.run_image(micrograph, pixel_size=0.12, material="MoS2")
+    return truth, reports.run_image(micrograph, pixel_size=0.12, material="MoS2")
 
 
 class TestMoS2:

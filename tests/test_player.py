@@ -61,8 +61,8 @@ class TestPlayer:
         assert not draws
 
     def test_lengths_are_those_of_the_picture(self, frames):
-        from elit_helpers._engines import stretched
-        from elit_helpers._player import _bond_lengths
+        from elit_helpers.engines.catalogue import stretched
+        from elit_helpers.widgets.player import _bond_lengths
 
         large = [stretched(frame, 1.04) for frame in frames]
         for frame in large:
@@ -90,7 +90,7 @@ class TestLiveRun:
     def clock(self, monkeypatch):
         """A clock to set; drawing takes no time on it."""
         now = [100.0]
-        monkeypatch.setattr("elit_helpers._live.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("elit_helpers.widgets.live.time.monotonic", lambda: now[0])
         return now
 
     @pytest.fixture
@@ -123,7 +123,7 @@ class TestLiveRun:
 
     def test_a_drawing_that_takes_long_is_seldom(self, live, monkeypatch):
         ticks = iter([0.0, 1.0, 15.0, 21.0, 22.0])  # begins, has taken 1 s, not yet, due again
-        monkeypatch.setattr("elit_helpers._live.time.monotonic", lambda: next(ticks))
+        monkeypatch.setattr("elit_helpers.widgets.live.time.monotonic", lambda: next(ticks))
         for _ in range(3):
             live(LOG)
         assert len(live.displays[0].bundles) == 2

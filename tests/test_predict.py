@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 import elit_helpers as eh
-from elit_helpers import _tiles
+from elit_helpers.ensemble import tiles
 
 TINY = eh.TrainSettings(members=2, steps=4, member_steps=2, batch=4, filters=2)
 
@@ -64,9 +64,9 @@ def test_predicting_does_not_change_the_ensemble(tiny, frame):
 
 def test_tiles_leave_no_seam(tiny, monkeypatch):
     wide = np.random.default_rng(2).normal(size=(64, 460)).astype(np.float32)
-    monkeypatch.setattr(_tiles, "_TILE", 192)
+    monkeypatch.setattr(tiles, "_TILE", 192)
     tiled = eh.predict(tiny, wide, pixel_size=0.15).mean
-    monkeypatch.setattr(_tiles, "_TILE", 4096)
+    monkeypatch.setattr(tiles, "_TILE", 4096)
     whole = eh.predict(tiny, wide, pixel_size=0.15).mean
     assert np.abs(tiled - whole).max() < 1e-4
 
@@ -74,7 +74,7 @@ def test_tiles_leave_no_seam(tiny, monkeypatch):
 def test_several_tiles_in_both_directions_cover_the_frame(tiny, monkeypatch):
     frame = np.random.default_rng(2).normal(size=(150, 203)).astype(np.float32)
     whole = eh.predict(tiny, frame, pixel_size=0.15)
-    monkeypatch.setattr(_tiles, "_TILE", 64)
+    monkeypatch.setattr(tiles, "_TILE", 64)
     tiled = eh.predict(tiny, frame, pixel_size=0.15)
     for a, b in ((whole.mean, tiled.mean), (whole.std, tiled.std), (whole.members, tiled.members)):
         assert np.abs(a.astype(float) - b).max() < 2e-3

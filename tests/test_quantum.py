@@ -19,7 +19,8 @@ from ase.md.verlet import VelocityVerlet
 from ase.units import fs, kB
 
 import elit_helpers as eh
-from elit_helpers import EngineMissing, SimulationError, _dftb_plus, _quantum
+from elit_helpers import EngineMissing, SimulationError
+from elit_helpers.engines import dftb_plus, quantum
 
 HERE = Path(__file__).resolve().parent.parent
 MIO = next((p for p in (HERE.parent / "shared/slako/mio-1-1",) if p.is_dir()), None)
@@ -35,7 +36,7 @@ has_dftb = pytest.mark.skipif(
 def dftb_has_xtb():
     """Whether the DFTB+ at hand was built with tblite, which only running it tells."""
     try:
-        _quantum.calculator("dftb+:gfn1", molecule("H2")).get_potential_energy(molecule("H2"))
+        quantum.calculator("dftb+:gfn1", molecule("H2")).get_potential_energy(molecule("H2"))
     except EngineMissing:
         return False
     except RuntimeError:  # a program that is broken is for the tests to report, not for their collection
@@ -73,8 +74,8 @@ def sheet(n, a=2.458):
 
 
 def with_engine(atoms, name):
-    _quantum.check(name, atoms)
-    atoms.calc = _quantum.calculator(name, atoms)
+    quantum.check(name, atoms)
+    atoms.calc = quantum.calculator(name, atoms)
     return atoms
 
 
@@ -89,46 +90,46 @@ def radical():
 
 def test_odd_electrons_without_spin_are_refused_with_the_line_that_sets_it():
     with pytest.raises(ValueError, match=r"CH3.*9 electrons, an odd number.*set_initial_magnetic_moments"):
-        _quantum.check("tblite:gfn1", radical())
+        quantum.check("tblite:gfn1", radical())
 
 
 def test_the_line_that_is_suggested_works():
     atoms = radical()
     atoms.set_initial_magnetic_moments([1.0] + [0.0] * (len(atoms) - 1))
-    assert _quantum.charge_and_spin(atoms) == (0, 1)
+    assert quantum.charge_and_spin(atoms) == (0, 1)
 
 
 def test_a_spin_that_the_electrons_do_not_allow_is_refused():
     atoms = molecule("C6H6")
     atoms.set_initial_magnetic_moments([1.0] + [0.0] * 11)
     with pytest.raises(ValueError, match="42 electrons, which cannot leave 1 unpaired"):
-        _quantum.check("tblite:gfn1", atoms)
+        quantum.check("tblite:gfn1", atoms)
 
 
 def test_a_charge_changes_the_number_of_electrons():
     atoms = radical()
     atoms.set_initial_charges([1.0, 0, 0, 0])
-    assert _quantum.charge_and_spin(atoms) == (1, 0)
+    assert quantum.charge_and_spin(atoms) == (1, 0)
 
 
 def test_charges_must_add_up_to_a_whole_number():
     atoms = radical()
     atoms.set_initial_charges([0.3, 0, 0, 0])
     with pytest.raises(ValueError, match="charge of `atoms` adds up to 0.3"):
-        _quantum.charge_and_spin(atoms)
+        quantum.charge_and_spin(atoms)
 
 
 def test_a_charged_sheet_without_end_is_refused():
     atoms = sheet(5)
     atoms.set_initial_charges([2.0] + [0.0] * 49)
     with pytest.raises(ValueError, match=r"charge of \+2 in a periodic cell"):
-        _quantum.check("gpaw:pbe", atoms)
+        quantum.check("gpaw:pbe", atoms)
 
 
 def test_xtb_of_dftb_plus_takes_no_unpaired_electrons():
     atoms = molecule("O2")
     with pytest.raises(ValueError, match="2 unpaired electrons.*tblite:gfn1"):
-        _quantum.check("dftb+:gfn1", atoms)
+        quantum.check("dftb+:gfn1", atoms)
 
 
 @pytest.mark.parametrize(
@@ -149,40 +150,40 @@ def test_a_cation_costs_energy(name):
 
 def test_a_cell_too_small_for_one_k_point_is_warned_of(caplog):
     with caplog.at_level(logging.WARNING, "elit_helpers"):
-        _quantum.check("tblite:gfn1", sheet(3))
+        quantum.check("tblite:gfn1", sheet(3))
     assert "7.4 Å wide" in caplog.text
     assert "atoms.repeat((2, 2, 1))" in caplog.text
 
 
 @pytest.mark.parametrize(("name", "atoms"), [("tblite:gfn1", sheet(5)), ("gpaw:pbe", sheet(1))])
 def test_no_warning_where_the_cell_is_wide_or_k_points_are_taken(caplog, name, atoms):
-    _quantum.check(name, atoms)
+    quantum.check(name, atoms)
     assert not caplog.records
 
 
 def test_small_cells_get_k_points_and_patches_one():
-    assert _quantum.k_points(sheet(1)) == (5, 5, 1)
-    assert _quantum.k_points(sheet(2)) == (3, 3, 1)
-    assert _quantum.k_points(sheet(5)) == (1, 1, 1)
-    assert _quantum.k_points(molecule("C6H6")) == (1, 1, 1)
+    assert quantum.k_points(sheet(1)) == (5, 5, 1)
+    assert quantum.k_points(sheet(2)) == (3, 3, 1)
+    assert quantum.k_points(sheet(5)) == (1, 1, 1)
+    assert quantum.k_points(molecule("C6H6")) == (1, 1, 1)
 
 
 def test_a_sheet_whose_image_is_too_near_is_refused():
     atoms = graphene(size=(5, 5, 1), vacuum=2.0)
     atoms.pbc = True
     with pytest.raises(ValueError, match=r"no vacuum: the sheet and its image in z are 4\.0 Å apart"):
-        _quantum.check("tblite:gfn1", atoms)
+        quantum.check("tblite:gfn1", atoms)
 
 
 def test_a_crystal_is_no_sheet_without_vacuum():
-    _quantum.check("tblite:gfn1", bulk("Si", cubic=True).repeat((2, 2, 1)))
+    quantum.check("tblite:gfn1", bulk("Si", cubic=True).repeat((2, 2, 1)))
 
 
 def test_where_the_structure_ends_its_cell_does_not_matter():
     flat, roomy = sheet(5), sheet(5)
     flat.cell[2] = 0
     roomy.positions += (0, 0, 30)
-    roomy.cell[2, 2] = 2 * _quantum.VACUUM_A["tblite"]
+    roomy.cell[2, 2] = 2 * quantum.VACUUM_A["tblite"]
     energies = [with_engine(a, "tblite:gfn1").get_potential_energy() for a in (flat, roomy)]
     assert energies[0] == pytest.approx(energies[1], abs=1e-4)
 
@@ -191,12 +192,12 @@ def test_where_the_structure_ends_its_cell_does_not_matter():
 def test_a_box_on_a_grid_has_whole_steps_and_the_vacuum_asked_for(lift_A):
     atoms = sheet(2)
     atoms.positions[0, 2] += lift_A
-    box = _quantum.Boxed(lambda inner: None, atoms, 5.0, edge_A=_quantum.EDGE_A).inner
-    steps = box.cell.lengths()[2] / _quantum.EDGE_A
+    box = quantum.Boxed(lambda inner: None, atoms, 5.0, edge_A=quantum.EDGE_A).inner
+    steps = box.cell.lengths()[2] / quantum.EDGE_A
     assert steps == pytest.approx(round(steps))
     below, above = box.positions[:, 2].min(), box.cell.lengths()[2] - box.positions[:, 2].max()
     assert below == pytest.approx(above)
-    assert 5.0 <= below + 1e-9 < 5.0 + _quantum.EDGE_A
+    assert 5.0 <= below + 1e-9 < 5.0 + quantum.EDGE_A
 
 
 @has_gpaw
@@ -207,7 +208,7 @@ def test_the_energy_in_pbe_does_not_depend_on_the_height_of_the_box():
     energies = []
     for first in (low, high):
         flat = sheet(1)
-        flat.calc = _quantum.calculator("gpaw:pbe", first)
+        flat.calc = quantum.calculator("gpaw:pbe", first)
         energies.append(flat.get_potential_energy() / 2)
     assert energies[0] == pytest.approx(energies[1], abs=2e-3)
 
@@ -315,16 +316,16 @@ def test_a_missing_engine_names_its_packages_on_pip_and_conda(monkeypatch, name,
     def absent(wanted):
         raise ImportError(f"No module named {wanted!r}", name=wanted)
 
-    monkeypatch.setattr("elit_helpers._common.importlib.import_module", absent)
+    monkeypatch.setattr("elit_helpers.core.checks.importlib.import_module", absent)
     with pytest.raises(EngineMissing, match="cannot be imported") as caught:
-        _quantum.calculator(name, molecule("CH4"))
+        quantum.calculator(name, molecule("CH4"))
     assert [text for text in texts if text not in str(caught.value)] == []
 
 
 def test_a_missing_dftb_plus_says_where_it_comes_from(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineMissing, match=r"no program `dftb\+`.*conda-forge dftbplus.*pip has no DFTB"):
-        _quantum.calculator("dftb+:mio", molecule("CH4"))
+        quantum.calculator("dftb+:mio", molecule("CH4"))
 
 
 def test_missing_slater_koster_files_are_named(fake, monkeypatch, tmp_path):
@@ -332,7 +333,7 @@ def test_missing_slater_koster_files_are_named(fake, monkeypatch, tmp_path):
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("DFTB_PREFIX", str(tmp_path / "empty"))
     with pytest.raises(FileNotFoundError, match=r"C-C\.skf, C-H\.skf.*DFTB_PREFIX.*tblite:gfn1"):
-        _quantum.calculator("dftb+:mio", molecule("CH4"))
+        quantum.calculator("dftb+:mio", molecule("CH4"))
 
 
 # --- DFTB+ where a script stands for the program ---
@@ -413,7 +414,7 @@ def test_the_input_of_a_sheet_has_k_points_and_a_box(fake):
     assert "KPointsAndWeights = SupercellFolding { 3 0 0 0 3 0 0 0 1 0.0 0.0 0.0 }" in text
     geometry = (folder / "geo_end.gen").read_text().split()
     assert geometry[1] == "S"
-    assert float(geometry[-1]) >= 2 * _quantum.VACUUM_A["dftb+"]
+    assert float(geometry[-1]) >= 2 * quantum.VACUUM_A["dftb+"]
 
 
 @pytest.mark.parametrize(
@@ -430,7 +431,7 @@ def test_a_program_that_fails_says_why(fake, script, text):
     atoms = with_engine(molecule("CH4"), "dftb+:mio")
     with pytest.raises(RuntimeError, match=text) as caught:
         atoms.get_potential_energy()
-    assert _quantum.explain("dftb+:mio", caught.value).startswith("DFTB+ with mio-1-1 stopped: ")
+    assert quantum.explain("dftb+:mio", caught.value).startswith("DFTB+ with mio-1-1 stopped: ")
 
 
 def test_a_program_without_xtb_says_who_has_it(fake):
@@ -462,7 +463,7 @@ def test_the_folder_of_the_program_goes_with_the_calculator(fake):
 def test_a_time_limit_must_be_a_time(monkeypatch):
     monkeypatch.setenv("ELIT_ENGINE_TIMEOUT_S", "soon")
     with pytest.raises(ValueError, match="`ELIT_ENGINE_TIMEOUT_S` is 'soon'"):
-        _dftb_plus.time_limit_s()
+        dftb_plus.time_limit_s()
 
 
 # --- through the one interface ---
@@ -470,8 +471,8 @@ def test_a_time_limit_must_be_a_time(monkeypatch):
 
 def test_every_quantum_engine_is_listed_with_its_lattice():
     table = eh.engine_table()
-    assert set(_quantum.NAMES) <= set(table.index)
-    assert table.loc[list(_quantum.NAMES), "lattice [Å]"].between(2.44, 2.49).all()
+    assert set(quantum.NAMES) <= set(table.index)
+    assert table.loc[list(quantum.NAMES), "lattice [Å]"].between(2.44, 2.49).all()
 
 
 def test_an_engine_is_here_or_not(monkeypatch, tmp_path):
@@ -530,7 +531,7 @@ def test_a_cycle_that_does_not_settle_says_what_to_change(fake):
 
 
 def test_the_first_steps_say_what_the_whole_will_take(caplog, monkeypatch):
-    monkeypatch.setattr("elit_helpers._simulation.WORTH_SAYING_S", 0.0)
+    monkeypatch.setattr("elit_helpers.simulate.dynamics.WORTH_SAYING_S", 0.0)
     with caplog.at_level(logging.INFO, "elit_helpers"):
         run = eh.run_md(molecule("CH4"), engine="tblite:gfn1", steps=20, every=5, rng=1, timestep_fs=0.5)
     assert run.info["estimate_s"] > 0

@@ -19,8 +19,9 @@ import numpy as np
 import pooch
 import pytest
 
-from elit_helpers import _download, _registry, data
+import elit_helpers as eh
 from elit_helpers.__main__ import main
+from elit_helpers.data import download, registry
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REAL, SLAKO = SHARED / "real_frames", SHARED / "slako"
@@ -97,7 +98,7 @@ CONTENT = {
 def remote(server, path, local, known=True):
     text = CONTENT[path]
     digest, size = (hashlib.sha256(text).hexdigest(), len(text)) if known else (None, None)
-    return _registry.RemoteFile(server.address + path, local, digest, size)
+    return registry.RemoteFile(server.address + path, local, digest, size)
 
 
 @pytest.fixture
@@ -119,12 +120,12 @@ def cache(tmp_path, monkeypatch, server):
     files = tuple(remote(server, f"/set/{name}.skf", f"set/{name}.skf") for name in ("C-C", "C-H"))
     movies = remote(server, "/movies/movies.npy", "movies.npy", known=False)
     items = [
-        _registry.Entry("picture", "frame", files=(picture,), pixel_size_lattice_A=0.2, **common),
-        _registry.Entry("set", "parameters", files=files, **common),
-        _registry.Entry("movies", "collection", files=(movies,), image="image_data", **common),
+        registry.Entry("picture", "frame", files=(picture,), pixel_size_lattice_A=0.2, **common),
+        registry.Entry("set", "parameters", files=files, **common),
+        registry.Entry("movies", "collection", files=(movies,), image="image_data", **common),
     ]
-    monkeypatch.setattr(_registry, "entries", lambda: {entry.name: entry for entry in items})
-    monkeypatch.setattr(_registry, "_checked", set())
+    monkeypatch.setattr(registry, "entries", lambda: {entry.name: entry for entry in items})
+    monkeypatch.setattr(registry, "_checked", set())
     monkeypatch.setenv("ELIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ELIT_FETCH_BASE", raising=False)
     return tmp_path / "cache"
@@ -137,7 +138,7 @@ def left(folder):
 
 # --------------------------------------------------------------------------- what is offered
 def test_the_list_says_what_whose_how_large_and_whether_it_is_here():
-    table = data.real_frames().set_index("name")
+    table = eh.real_frames().set_index("name")
     assert list(table.columns) == [
         "kind", "shows", "pixel_size_A", "size", "bytes", "licence", "citation", "sha256", "here", "address",
     ]  # fmt: skip
@@ -151,7 +152,7 @@ def test_the_list_says_what_whose_how_large_and_whether_it_is_here():
 
 def test_every_address_is_immutable_and_every_hash_whole():
     locals_seen = []
-    for entry in _registry.entries().values():
+    for entry in registry.entries().values():
         for file in entry.files:
             assert re.search(r"/[0-9a-f]{40}/|zenodo\.org/records/\d+/files/", file.address)
             assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
@@ -161,7 +162,7 @@ def test_every_address_is_immutable_and_every_hash_whole():
 
 
 def test_sizes_are_said_for_people():
-    sizes = {name: entry.size for name, entry in _registry.entries().items()}
+    sizes = {name: entry.size for name, entry in registry.entries().items()}
     assert sizes["G-Si-2nm"] == "0.5 MB"
     assert sizes["graphene-movies"] == "about 1.2 GB"
     assert sizes["test-2"] == "size not known"
@@ -170,7 +171,7 @@ def test_sizes_are_said_for_people():
 @needs_real_frames
 def test_the_list_agrees_with_the_one_that_came_with_the_frames():
     rows = re.findall(r"\| `([^`]+)` \| ([0-9a-f]{64}) \|", (REAL / "README.md").read_text())
-    files = [f for entry in _registry.entries().values() for f in entry.files]
+    files = [f for entry in registry.entries().values() for f in entry.files]
     listed = {f.address.partition("a32e4cfe32e13ac0179c9641d3d022b88bcf99e6/")[2]: f.sha256 for f in files}
     assert len(rows) == 8
     assert all(listed[path] == digest for path, digest in rows)
@@ -178,44 +179,44 @@ def test_the_list_agrees_with_the_one_that_came_with_the_frames():
 
 # --------------------------------------------------------------------------- fetching
 def test_a_frame_comes_once_and_is_there_from_then_on(cache, server):
-    path = data.fetch("picture")
+    path = eh.fetch("picture")
     assert path == cache / "picture.npy"
-    assert data.fetch("picture") == path
+    assert eh.fetch("picture") == path
     assert server.asked == ["/one/picture.npy"]
     assert left(cache) == ["picture.npy"]
     np.testing.assert_array_equal(np.load(path), PICTURE)
-    assert data.real_frames().set_index("name").loc["picture", "here"]
+    assert eh.real_frames().set_index("name").loc["picture", "here"]
 
 
 def test_a_set_of_files_is_a_folder_that_is_completed(cache, server):
-    assert data.fetch("set") == cache / "set"
+    assert eh.fetch("set") == cache / "set"
     (cache / "set" / "C-H.skf").unlink()
     server.asked.clear()
-    data.fetch("set")
+    eh.fetch("set")
     assert left(cache) == ["set", "set/C-C.skf", "set/C-H.skf"]
     assert server.asked == ["/set/C-H.skf"]
 
 
 def test_nothing_is_downloaded_unasked(cache, server):
-    assert not data.real_frames()["here"].any()
+    assert not eh.real_frames()["here"].any()
     with pytest.raises(
         FileNotFoundError, match=r"'picture' is not on this machine. `eh.fetch\('picture'\)` down"
     ):
-        data.load_real("picture")
+        eh.load_real("picture")
     assert server.asked == []
     assert not cache.exists()
 
 
 def test_an_unknown_name_is_answered_with_those_there_are(cache):
     with pytest.raises(ValueError, match="`name` is 'Picture'; choose one of 'picture', 'set', 'movies'"):
-        data.fetch("Picture")
+        eh.fetch("Picture")
 
 
 def test_the_bar_counts_to_the_end_and_silence_is_silent(cache, server, capfd):
-    data.fetch("picture")
+    eh.fetch("picture")
     assert capfd.readouterr() == ("", "")
     (cache / "picture.npy").unlink()
-    data.fetch("picture", progress=True)
+    eh.fetch("picture", progress=True)
     assert "picture" in capfd.readouterr().err
 
 
@@ -235,46 +236,42 @@ def test_the_bar_counts_to_the_end_and_silence_is_silent(cache, server, capfd):
 def test_whatever_goes_wrong_is_said_in_one_line_and_leaves_nothing(
     cache, server, monkeypatch, name, manner, says
 ):
-    monkeypatch.setattr(_download, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(download, "_TIMEOUT_S", 0.3)
     server.manner = manner
     if name == "movies":
         says = says.replace("picture was", "movies was").replace(
             "be: a log", r"be \(.*magic string.*\): a log"
         )
-    with pytest.raises(_registry.DownloadFailed, match=says) as caught:
-        data.fetch(name)
+    with pytest.raises(eh.DownloadFailed, match=says) as caught:
+        eh.fetch(name)
     assert "\n" not in str(caught.value)
     assert left(cache) == []
 
 
 def test_a_file_that_is_not_there_is_told_from_a_network_that_is_not_there(cache, server, monkeypatch):
     del server.files["/one/picture.npy"]
-    with pytest.raises(_registry.DownloadFailed, match="answers 404"):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match="answers 404"):
+        eh.fetch("picture")
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers
         monkeypatch.setenv("ELIT_FETCH_BASE", f"http://127.0.0.1:{nobody.getsockname()[1]}")
-        with pytest.raises(
-            _registry.DownloadFailed, match=r"cannot be reached. Is there a network\? Without"
-        ):
-            data.fetch("picture")
+        with pytest.raises(eh.DownloadFailed, match=r"cannot be reached. Is there a network\? Without"):
+            eh.fetch("picture")
     assert left(cache) == []
 
 
 def test_a_failed_fetch_works_the_next_time(cache, server):
     server.manner = "cut short"
-    with pytest.raises(_registry.DownloadFailed):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed):
+        eh.fetch("picture")
     server.manner = ""
-    assert data.fetch("picture").is_file()
+    assert eh.fetch("picture").is_file()
 
 
 def test_a_disk_without_room_is_noticed_before_the_download(cache, server, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(100, 95, 5))
-    with pytest.raises(
-        _registry.DownloadFailed, match=r"is full \(.*MB are needed, 0.0 MB are free\).*ELIT_CACHE"
-    ):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match=r"is full \(.*MB are needed, 0.0 MB are free\).*ELIT_CACHE"):
+        eh.fetch("picture")
     assert (left(cache), server.asked) == ([], [])
 
 
@@ -284,10 +281,8 @@ def test_a_disk_that_fills_up_on_the_way_keeps_no_half_file(cache, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", writes_half)
-    with pytest.raises(
-        _registry.DownloadFailed, match=r"the disk of .* is full .*Make room, or set ELIT_CACHE"
-    ):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match=r"the disk of .* is full .*Make room, or set ELIT_CACHE"):
+        eh.fetch("picture")
     assert left(cache) == []
 
 
@@ -298,7 +293,7 @@ def test_stopping_it_by_hand_keeps_no_half_file(cache, monkeypatch):
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", is_stopped)
     with pytest.raises(KeyboardInterrupt):
-        data.fetch("picture")
+        eh.fetch("picture")
     assert left(cache) == []
 
 
@@ -308,50 +303,48 @@ def test_what_a_killed_download_left_is_swept_up_by_the_next(cache):
         (cache / name / "half").write_bytes(b"half")
         for path in (cache / name / "half", cache / name):
             os.utime(path, (time.time() - age,) * 2)
-    data.fetch("picture")
+    eh.fetch("picture")
     assert left(cache) == [".picture.npy-going", ".picture.npy-going/half", "picture.npy"]
 
 
 def test_a_cache_that_cannot_be_written_says_how_to_move_it(cache):
     cache.write_text("a file where the folder should be")
-    with pytest.raises(
-        _registry.DownloadFailed, match="cannot be written .*Set ELIT_CACHE to a folder of yours"
-    ):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match="cannot be written .*Set ELIT_CACHE to a folder of yours"):
+        eh.fetch("picture")
 
 
 def test_a_copy_that_was_changed_is_refused_and_fetched_anew(cache, server, caplog):
-    path = data.fetch("picture")
+    path = eh.fetch("picture")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(_registry.DownloadFailed, match=r"is not the file it should be .*Delete it and fetch"):
-        data.load_real("picture")
-    data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match=r"is not the file it should be .*Delete it and fetch"):
+        eh.load_real("picture")
+    eh.fetch("picture")
     assert "is not whole any more and is fetched anew" in caplog.text
     np.testing.assert_array_equal(np.load(path), PICTURE)
 
 
 # --------------------------------------------------------------------------- hashes that are not known
 def test_an_unknown_hash_is_recorded_told_and_held_to(cache, server, caplog):
-    assert data.real_frames().set_index("name").loc["movies", "sha256"] == "recorded at the first download"
-    data.fetch("movies")
+    assert eh.real_frames().set_index("name").loc["movies", "sha256"] == "recorded at the first download"
+    eh.fetch("movies")
     digest = hashlib.sha256(CONTENT["/movies/movies.npy"]).hexdigest()
     assert f"its SHA-256 was not known; {digest} is recorded now" in caplog.text
     record = json.loads((cache / "recorded.json").read_text())["movies.npy"]
     assert (record["sha256"], record["bytes"]) == (digest, len(CONTENT["/movies/movies.npy"]))
     assert record["from"] == f"{server.address}/movies/movies.npy"
-    assert data.real_frames().set_index("name").loc["movies", "sha256"] == digest
+    assert eh.real_frames().set_index("name").loc["movies", "sha256"] == digest
 
     (cache / "movies.npy").unlink()
     server.files["/movies/movies.npy"] = npy({0: {"image_data": np.ones((1, 64, 64), np.uint8)}})
-    with pytest.raises(_registry.DownloadFailed, match="gave is not the file it should be: .*replaced file"):
-        data.fetch("movies")
+    with pytest.raises(eh.DownloadFailed, match="gave is not the file it should be: .*replaced file"):
+        eh.fetch("movies")
     assert left(cache) == ["recorded.json"]
 
 
 def test_a_collection_that_was_copied_into_the_cache_is_recorded_too(cache, server):
     cache.mkdir()
     (cache / "movies.npy").write_bytes(CONTENT["/movies/movies.npy"])
-    data.fetch("movies")
+    eh.fetch("movies")
     assert server.asked == []
     assert "movies.npy" in json.loads((cache / "recorded.json").read_text())
 
@@ -362,23 +355,23 @@ def test_a_collection_that_would_run_code_is_refused_at_the_door(cache, server):
             return (exec, ("open('ran', 'w')",))
 
     server.files["/movies/movies.npy"] = npy(np.array({0: Evil()}, dtype=object))
-    with pytest.raises(_registry.DownloadFailed, match=r"asks for builtins.exec"):
-        data.fetch("movies")
+    with pytest.raises(eh.DownloadFailed, match=r"asks for builtins.exec"):
+        eh.fetch("movies")
     assert left(cache) == []
 
 
 # --------------------------------------------------------------------------- a class without a network
 def test_a_folder_serves_without_a_network_and_without_copies(cache, server, tmp_path, monkeypatch, caplog):
-    data.fetch("picture"), data.fetch("set"), data.fetch("movies")
+    eh.fetch("picture"), eh.fetch("set"), eh.fetch("movies")
     stick = tmp_path / "stick"
     shutil.copytree(cache, stick)  # a teacher's cache is what the stick needs
     shutil.rmtree(cache)
     server.asked.clear()
     monkeypatch.setenv("ELIT_FETCH_BASE", str(stick))
-    assert data.fetch("picture") == stick / "picture.npy"
-    assert data.fetch("set") == stick / "set"
-    assert len(data.load_real("movies", 7)) == 4
-    assert data.real_frames()["here"].all()
+    assert eh.fetch("picture") == stick / "picture.npy"
+    assert eh.fetch("set") == stick / "set"
+    assert len(eh.load_real("movies", 7)) == 4
+    assert eh.real_frames()["here"].all()
     assert (server.asked, left(cache)) == ([], [])
 
 
@@ -386,14 +379,14 @@ def test_a_folder_that_lacks_a_file_or_has_another_is_told(cache, server, tmp_pa
     stick = tmp_path / "stick"
     stick.mkdir()
     monkeypatch.setenv("ELIT_FETCH_BASE", str(stick))
-    with pytest.raises(_registry.DownloadFailed, match="picture.npy is not in .*nothing is downloaded while"):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match="picture.npy is not in .*nothing is downloaded while"):
+        eh.fetch("picture")
     (stick / "picture.npy").write_bytes(b"another")
-    with pytest.raises(_registry.DownloadFailed, match="is not the file it should be"):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match="is not the file it should be"):
+        eh.fetch("picture")
     (stick / "movies.npy").write_bytes(CONTENT["/movies/movies.npy"][:-20])
-    with pytest.raises(_registry.DownloadFailed, match="movies.npy was not read"):
-        data.fetch("movies")
+    with pytest.raises(eh.DownloadFailed, match="movies.npy was not read"):
+        eh.fetch("movies")
     assert (stick / "picture.npy").read_bytes() == b"another"  # a teacher's disk is not tidied up
     assert server.asked == []
 
@@ -402,7 +395,7 @@ def test_a_mirror_has_the_layout_of_the_cache(cache, server, monkeypatch):
     server.files |= {"/class/picture.npy": CONTENT["/one/picture.npy"], "/class/set/C-C.skf": b"C-C"}
     server.files |= {"/class/set/C-H.skf": CONTENT["/set/C-H.skf"]}
     monkeypatch.setenv("ELIT_FETCH_BASE", server.address + "/class/")
-    data.fetch("picture"), data.fetch("set")
+    eh.fetch("picture"), eh.fetch("set")
     assert server.asked == ["/class/picture.npy", "/class/set/C-C.skf", "/class/set/C-H.skf"]
 
 
@@ -412,14 +405,14 @@ def test_a_mirror_has_the_layout_of_the_cache(cache, server, monkeypatch):
 )
 def test_a_base_that_is_none_is_told(cache, monkeypatch, base, says):
     monkeypatch.setenv("ELIT_FETCH_BASE", base)
-    with pytest.raises(_registry.DownloadFailed, match=f"`ELIT_FETCH_BASE` is '{base}'.*{says}"):
-        data.fetch("picture")
+    with pytest.raises(eh.DownloadFailed, match=f"`ELIT_FETCH_BASE` is '{base}'.*{says}"):
+        eh.fetch("picture")
 
 
 # --------------------------------------------------------------------------- using them
 def test_a_frame_brings_what_is_known_of_it(cache):
-    data.fetch("picture")
-    real = data.load_real("picture", pixel_size=0.1)
+    eh.fetch("picture")
+    real = eh.load_real("picture", pixel_size=0.1)
     np.testing.assert_array_equal(real.frames[0], PICTURE)
     assert (real.name, real.pixel_size, real.pixel_size_source) == ("picture", 0.1, "user")
     facts = {
@@ -432,49 +425,49 @@ def test_a_frame_brings_what_is_known_of_it(cache):
 
 
 def test_a_collection_gives_one_movie_with_its_metadata(cache):
-    data.fetch("movies")
-    movie = data.load_real("movies", 7)
+    eh.fetch("movies")
+    movie = eh.load_real("movies", 7)
     np.testing.assert_array_equal(movie.frames, MOVIES[7]["image_data"].astype(np.float32))
     assert movie.frames.dtype == np.float32
     assert movie.pixel_size == pytest.approx(20 / 64)
     assert movie.pixel_size_source == "file"
     assert (movie.metadata["acc voltage"], movie.metadata["item"], movie.metadata["items"]) == (60, 7, [0, 7])
     assert movie.metadata["xy_COM"].shape == (5, 2)
-    assert len(data.load_real("movies")) == 3  # the first
-    assert data.load_real("movies").pixel_size_source == "unknown"
+    assert len(eh.load_real("movies")) == 3  # the first
+    assert eh.load_real("movies").pixel_size_source == "unknown"
 
 
 def test_pixels_without_a_value_are_filled_and_counted(cache, server):
     frame = np.arange(64.0 * 64).reshape(64, 64)
     frame[3, 4:7] = np.nan, np.inf, np.nan
     server.files["/movies/movies.npy"] = npy({"Sm_0": {"image_data": frame}})
-    data.fetch("movies")
-    real = data.load_real("movies", "Sm_0")
+    eh.fetch("movies")
+    real = eh.load_real("movies", "Sm_0")
     assert np.isfinite(real.frames).all()
     assert real.frames[0, 3, 5] == pytest.approx(np.median(frame[np.isfinite(frame)]))
     assert real.metadata["pixels_filled"] == 3
 
 
 def test_what_is_no_picture_is_not_loaded_as_one(cache, server):
-    data.fetch("set"), data.fetch("picture")
+    eh.fetch("set"), eh.fetch("picture")
     with pytest.raises(
         ValueError, match=r"'set' is parameters, not a picture: `eh.fetch\('set'\)` gives its folder"
     ):
-        data.load_real("set")
+        eh.load_real("set")
     with pytest.raises(ValueError, match="`item` is 3; 'picture' is one frame"):
-        data.load_real("picture", 3)
+        eh.load_real("picture", 3)
     server.files["/movies/movies.npy"] = npy({"a": np.ones((20, 20))})
-    data.fetch("movies")
+    eh.fetch("movies")
     with pytest.raises(
         ValueError, match=r"movies.npy is not a dict of dicts with an array 'image_data' each"
     ):
-        data.load_real("movies")
+        eh.load_real("movies")
 
 
 def test_an_item_that_is_not_there_is_answered_with_those_that_are(cache):
-    data.fetch("movies")
+    eh.fetch("movies")
     with pytest.raises(ValueError, match="`item` is 3; choose one of 0, 7"):
-        data.load_real("movies", 3)
+        eh.load_real("movies", 3)
 
 
 @needs_real_frames
@@ -482,7 +475,7 @@ def test_an_item_that_is_not_there_is_answered_with_those_that_are(cache):
 def test_the_real_files_are_the_listed_ones(tmp_path, monkeypatch, name):
     monkeypatch.setenv("ELIT_FETCH_BASE", str(REAL))
     monkeypatch.setenv("ELIT_CACHE", str(tmp_path))
-    real = data.load_real(name)
+    real = eh.load_real(name)
     assert real.frames.shape[1] == real.frames.shape[2]
     assert real.metadata["pixel_size_lattice_A"] > 0.03
 
@@ -491,7 +484,7 @@ def test_the_real_files_are_the_listed_ones(tmp_path, monkeypatch, name):
 def test_the_parameter_files_are_the_listed_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("ELIT_FETCH_BASE", str(SLAKO))
     monkeypatch.setenv("ELIT_CACHE", str(tmp_path))
-    assert data.fetch("mio-1-1") == SLAKO / "mio-1-1"
+    assert eh.fetch("mio-1-1") == SLAKO / "mio-1-1"
 
 
 # --------------------------------------------------------------------------- the command
@@ -503,7 +496,7 @@ def test_the_command_fetches_by_name_and_says_where(cache, capsys):
 
 
 def test_the_command_lists_what_there_is(cache, server, capsys):
-    data.fetch("picture")
+    eh.fetch("picture")
     assert main(["fetch", "--list"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^picture +here +", out, re.MULTILINE)
@@ -534,7 +527,7 @@ def test_the_command_needs_a_name(capsys):
 
 def test_listing_does_not_load_the_network():
     script = (
-        "import sys, logging; from elit_helpers import data; data.real_frames()\n"
+        "import sys, logging; import elit_helpers as eh; eh.real_frames()\n"
         "sys.exit('requests' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0

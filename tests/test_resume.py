@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _nets, _store
-from elit_helpers.ensemble import CorruptEnsemble
+from elit_helpers.ensemble import networks, storage
+from elit_helpers.ensemble.storage import CorruptEnsemble
 
 CLASSES = ("C", "Si")
 TINY = eh.TrainSettings(members=3, steps=3, member_steps=2, batch=2, filters=2, layers=(1, 1, 1, 1))
@@ -89,8 +89,8 @@ def test_a_training_that_was_interrupted_ends_with_the_same_weights_and_losses(p
 
 
 def test_finished_members_are_not_trained_again(pairs, folder, whole, monkeypatch):
-    prepared, prepare = [], _nets.Job.prepare
-    monkeypatch.setattr(_nets.Job, "prepare", lambda job, n, *a: prepared.append(n) or prepare(job, n, *a))
+    prepared, prepare = [], networks.Job.prepare
+    monkeypatch.setattr(networks.Job, "prepare", lambda job, n, *a: prepared.append(n) or prepare(job, n, *a))
     assert same(train(pairs, checkpoint=folder), whole)
     assert prepared == [2]
 
@@ -102,8 +102,8 @@ def test_without_a_seed_it_goes_on_with_the_seeds_of_the_folder(pairs, tmp_path)
 
 
 def test_a_number_comes_back_as_a_number(tmp_path):
-    _store.write_weights(tmp_path / "n.safetensors", {"n": np.array(3), "v": np.arange(6.0).reshape(2, 3).T})
-    read = _store.read_weights(tmp_path / "n.safetensors")[0]
+    storage.write_weights(tmp_path / "n.safetensors", {"n": np.array(3), "v": np.arange(6.0).reshape(2, 3).T})
+    read = storage.read_weights(tmp_path / "n.safetensors")[0]
     assert read["n"].shape == ()
     assert read["v"].tolist() == [[0, 3], [1, 4], [2, 5]]
 
@@ -130,7 +130,7 @@ def test_a_corrupt_checkpoint_is_refused_by_name(pairs, folder, how):
         content[-3] ^= 1
     path.write_bytes({"cut": content[:-40], "empty": b""}.get(how, content))
     if how == "swapped":
-        _store.write_weights(path, {"a": np.zeros(3, np.float32)})
+        storage.write_weights(path, {"a": np.zeros(3, np.float32)})
     with pytest.raises(CorruptEnsemble, match=r"member_01\.safetensors .*Delete it"):
         train(pairs, checkpoint=folder)
 
@@ -163,7 +163,7 @@ def test_a_checkpoint_of_other_data_or_another_start_is_refused(pairs, folder, w
 
 
 def test_a_checkpoint_of_another_torch_is_refused(pairs, folder, monkeypatch):
-    monkeypatch.setattr(_nets, "versions", lambda: {"torch": "0.1"})
+    monkeypatch.setattr(networks, "versions", lambda: {"torch": "0.1"})
     with pytest.raises(ValueError, match=r"versions\.torch"):
         train(pairs, checkpoint=folder)
 
@@ -179,7 +179,7 @@ def test_a_folder_of_something_else_is_refused(pairs, tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_a_member_reaches_the_caller_and_ends_the_others(pairs, tmp_path, monkeypatch, workers):
     long = dataclasses.replace(TINY, steps=100_000)
-    prepare = _nets.Job.prepare
+    prepare = networks.Job.prepare
 
     def failing(job, member, *rest):
         trainer = prepare(job, member, *rest)
@@ -187,7 +187,7 @@ def test_an_error_in_a_member_reaches_the_caller_and_ends_the_others(pairs, tmp_
             trainer.next_batch = lambda: 1 / 0
         return trainer
 
-    monkeypatch.setattr(_nets.Job, "prepare", failing)
+    monkeypatch.setattr(networks.Job, "prepare", failing)
     begin = time.perf_counter()
     with pytest.raises(ZeroDivisionError):
         train(pairs, long, workers=workers, checkpoint=tmp_path / "c")

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 import elit_helpers as eh
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = ROOT / "elit_helpers" / "ensembles" / "graphene"
+SHIPPED = ROOT / "elit_helpers" / "ensemble" / "shipped" / "graphene"
 REAL = ROOT.parent / "shared" / "real_frames"
 PEERS = ROOT.parent / "shared" / "tools" / "peer_atomfinders.py"
 needs_peers = pytest.mark.skipif(

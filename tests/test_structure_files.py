@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers import structure
+from elit_helpers.structure.write import FILES
 
 LMP = shutil.which("lmp", path=str(Path(sys.executable).parent)) or shutil.which("lmp")
 RELAX, MD = {"IBRION": 2, "NSW": 200}, {"IBRION": 0, "NSW": 2000, "POTIM": 1.0, "MDALGO": 2, "ISYM": 0}
@@ -32,14 +32,14 @@ def flake(seed=0, size=16.0, angle=17.0):
         "probability": rng.uniform(0.5, 1, len(sheet)),
         "position_std_A": rng.uniform(0, 0.1, len(sheet)),
     }
-    return structure.to_atoms(pd.DataFrame(table), lift_A={"Si": 0.7})
+    return eh.to_atoms(pd.DataFrame(table), lift_A={"Si": 0.7})
 
 
 def embedded():
     """A vacancy in a periodic sheet whose cell lies as its picture's lattice does, at 17° to x."""
     sheet = eh.sheet("graphene", (40.0, 40.0), angle=17)
     at = int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - 20, axis=1)))
-    return structure.embed(eh.add_vacancy(sheet, at)[0], (20, 20), radius_A=6.0)
+    return eh.embed(eh.add_vacancy(sheet, at)[0], (20, 20), radius_A=6.0)
 
 
 def sorted_distances(atoms):
@@ -66,8 +66,8 @@ def at_the_same_places(a, b, atol=1e-5):
 @given(st.integers(0, 2**31))
 def test_all_files_read_back_the_same(tmp_path_factory, seed):
     atoms = flake(seed)
-    names = (*structure.FILES, "structure.cif")
-    paths = structure.write_structure(atoms, tmp_path_factory.mktemp("files"), files=names)
+    names = (*FILES, "structure.cif")
+    paths = eh.write_structure(atoms, tmp_path_factory.mktemp("files"), files=names)
     at_the_same_places(atoms, read(paths["POSCAR"]))
     at_the_same_places(atoms, read(paths["structure.lmp"], format="lammps-data", atom_style="atomic"))
     same(atoms, read(paths["structure.cif"]))
@@ -81,7 +81,7 @@ def test_all_files_read_back_the_same(tmp_path_factory, seed):
 @pytest.mark.parametrize("name", ["POSCAR", "sheet.vasp", "sheet.lmp", "sheet.extxyz", "sheet.cif"])
 def test_periodic_sheet_with_a_turned_cell_reads_back_the_same(tmp_path, name):
     atoms = embedded()
-    path = structure.write_atoms(atoms, tmp_path / name)
+    path = eh.write_atoms(atoms, tmp_path / name)
     options = {"format": "lammps-data", "atom_style": "atomic"} if name.endswith("lmp") else {}
     again = read(path, **options)
     same(atoms, again)
@@ -92,7 +92,7 @@ def test_periodic_sheet_with_a_turned_cell_reads_back_the_same(tmp_path, name):
 
 
 def test_lammps_file_carries_masses_by_element(tmp_path):
-    text = structure.write_atoms(flake(), tmp_path / "structure.lmp").read_text()
+    text = eh.write_atoms(flake(), tmp_path / "structure.lmp").read_text()
     assert "2 atom types" in text
     assert "12.01" in text
     assert "28.08" in text
@@ -102,7 +102,7 @@ def test_lammps_file_carries_masses_by_element(tmp_path):
 @pytest.mark.parametrize("made", [flake, embedded])
 def test_lammps_itself_accepts_its_file(tmp_path, made):
     atoms = made()
-    structure.write_atoms(atoms, tmp_path / "structure.lmp")
+    eh.write_atoms(atoms, tmp_path / "structure.lmp")
     elements = " ".join(sorted(set(atoms.get_chemical_symbols())))
     lines = [
         "units metal", "atom_style atomic", "boundary p p p", "read_data structure.lmp", "pair_style tersoff",
@@ -127,7 +127,7 @@ def test_lammps_itself_accepts_its_file(tmp_path, made):
 def test_pymatgen_accepts_the_input_of_vasp(tmp_path, task, wanted):
     inputs = pytest.importorskip("pymatgen.io.vasp.inputs")
     atoms = embedded()
-    files = structure.write_vasp(atoms, tmp_path / task, task=task, temperature_K=4000)
+    files = eh.write_vasp(atoms, tmp_path / task, task=task, temperature_K=4000)
     assert sorted(files) == ["INCAR", "KPOINTS", "POSCAR", "POTCAR.txt"]
     poscar = inputs.Poscar.from_file(files["POSCAR"], check_for_potcar=False)
     assert len(poscar.structure) == len(atoms)
@@ -141,15 +141,15 @@ def test_pymatgen_accepts_the_input_of_vasp(tmp_path, task, wanted):
 
 
 def test_short_periodic_cells_get_more_points_and_vacuum_gets_one(tmp_path):
-    files = structure.write_vasp(eh.sheet("graphene", (4, 3)), tmp_path / "small")
+    files = eh.write_vasp(eh.sheet("graphene", (4, 3)), tmp_path / "small")
     assert "\n3 2 1\n" in files["KPOINTS"].read_text()
 
 
 def test_hydrogen_halves_the_time_step_and_held_atoms_stay(tmp_path):
     sheet = eh.sheet("graphene", (30.0, 30.0))
-    patch = structure.patch(sheet, (15, 15), radius_A=5.0)
+    patch = eh.patch(sheet, (15, 15), radius_A=5.0)
     patch.set_constraint(FixAtoms([0, 3]))
-    files = structure.write_vasp(patch, tmp_path / "patch", task="md", steps=50)
+    files = eh.write_vasp(patch, tmp_path / "patch", task="md", steps=50)
     assert "POTIM = 0.5" in files["INCAR"].read_text()
     assert "NSW = 50" in files["INCAR"].read_text()
     assert [len(c.index) for c in read(files["POSCAR"]).constraints] == [2]
@@ -157,7 +157,7 @@ def test_hydrogen_halves_the_time_step_and_held_atoms_stay(tmp_path):
 
 def test_note_names_the_potcars_in_the_order_of_the_poscar(tmp_path):
     sheet = eh.sheet("MoS2", (3, 2))
-    files = structure.write_vasp(sheet, tmp_path / "mos2")
+    files = eh.write_vasp(sheet, tmp_path / "mos2")
     note, order = files["POTCAR.txt"].read_text(), files["POSCAR"].read_text().splitlines()[5].split()
     assert order == ["Mo", "S"]
     assert note.index("Mo_sv/POTCAR") < note.index("/S/POTCAR")
@@ -170,24 +170,24 @@ def test_note_names_the_potcars_in_the_order_of_the_poscar(tmp_path):
 ])  # fmt: skip
 def test_settings_that_make_no_sense_leave_no_folder(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        structure.write_vasp(flake(), tmp_path / "vasp", **options)
+        eh.write_vasp(flake(), tmp_path / "vasp", **options)
     assert not list(tmp_path.iterdir())
 
 
 def test_all_files_or_none(tmp_path):
     atoms = flake()
-    structure.write_structure(atoms, tmp_path)
+    eh.write_structure(atoms, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     broken = atoms.copy()
     broken.positions[3] = np.nan
     cases = [
-        (broken, structure.FILES, "not finite"),
-        (atoms[:0], structure.FILES, "empty"),
+        (broken, FILES, "not finite"),
+        (atoms[:0], FILES, "empty"),
         (atoms[:5], ("POSCAR", "structure.pdb"), "name it POSCAR"),
     ]
     for bad, files, message in cases:
         with pytest.raises(ValueError, match=message):
-            structure.write_structure(bad, tmp_path, files=files)
+            eh.write_structure(bad, tmp_path, files=files)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -195,4 +195,4 @@ def test_structure_without_a_cell_is_not_written(tmp_path):
     atoms = flake()
     atoms.cell = None
     with pytest.raises(ValueError, match="no cell"):
-        structure.write_atoms(atoms, tmp_path / "POSCAR")
+        eh.write_atoms(atoms, tmp_path / "POSCAR")

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers import structure
 
 MIDDLE = (14.0, 14.0)
 
@@ -50,8 +49,8 @@ def silicon(height=0.0, noise=0.0):
 
 
 def test_perfect_sheet_misses_nothing():
-    atoms = structure.to_atoms(table(noise=0.05))
-    assert structure.propose_missing(atoms).empty
+    atoms = eh.to_atoms(table(noise=0.05))
+    assert eh.propose_missing(atoms).empty
 
 
 @settings(max_examples=15, deadline=None)
@@ -62,7 +61,7 @@ def test_each_empty_site_of_any_sheet_is_proposed_where_it_is(seed, angle):
     gone = rng.choice(inner, 3, replace=False)
     places = eh.sheet("graphene", (28.0, 28.0), angle=angle).positions[gone, :2]
     apart = np.linalg.norm(places[:, None] - places, axis=2)[np.triu_indices(3, 1)]
-    proposals = structure.propose_missing(structure.to_atoms(found.drop(index=gone)))
+    proposals = eh.propose_missing(eh.to_atoms(found.drop(index=gone)))
     away = np.linalg.norm(proposals[["x_A", "y_A"]].to_numpy()[:, None] - places, axis=2)
     assert (away.min(axis=1) < 0.2).all()
     if apart.min() > 3:  # neighbours of each other have too few neighbours left
@@ -72,7 +71,7 @@ def test_each_empty_site_of_any_sheet_is_proposed_where_it_is(seed, angle):
 
 def test_candidate_that_was_not_kept_speaks_for_its_site():
     found, gone = with_candidate(0.4, "Si")
-    (proposal,) = structure.propose_missing(structure.to_atoms(found), found).itertuples()
+    (proposal,) = eh.propose_missing(eh.to_atoms(found), found).itertuples()
     assert (proposal.element, proposal.probability) == ("Si", 0.4)
     assert (proposal.x_A, proposal.y_A) == pytest.approx((found.loc[gone, "x_A"], found.loc[gone, "y_A"]))
     assert "low probability" in proposal.reason
@@ -81,22 +80,22 @@ def test_candidate_that_was_not_kept_speaks_for_its_site():
 def test_without_a_candidate_the_finders_misses_are_shared_among_the_empty_sites():
     found = table()
     gone = [row_at(found, point) for point in ((8, 8), (20, 20), (8, 20), (20, 8))]
-    atoms = structure.to_atoms(found.drop(index=gone))
-    few, many = (structure.propose_missing(atoms, missed_share=m) for m in (0.001, 0.01))
+    atoms = eh.to_atoms(found.drop(index=gone))
+    few, many = (eh.propose_missing(atoms, missed_share=m) for m in (0.001, 0.01))
     assert len(few) == len(many) == 4
     # 0.001 of 300 atoms are 0.3 misses for four sites; ten times as many are three.
     assert few["probability"].sum() == pytest.approx(0.001 * len(atoms), rel=0.05)
     assert many["probability"].sum() == pytest.approx(0.01 * len(atoms), rel=0.05)
-    assert structure.propose_missing(atoms, missed_share=0.5)["probability"].max() < 1
+    assert eh.propose_missing(atoms, missed_share=0.5)["probability"].max() < 1
 
 
 def test_edge_of_the_flake_and_closed_defects_are_not_missing_atoms():
     sheet = eh.sheet("graphene", (28.0, 28.0), angle=17)
     at = int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - MIDDLE, axis=1)))
     turned, _ = eh.add_stone_wales(sheet, at)
-    assert structure.propose_missing(turned).empty
+    assert eh.propose_missing(turned).empty
     silicon_there, _ = eh.substitute(sheet, at, "Si")
-    assert structure.propose_missing(silicon_there).empty
+    assert eh.propose_missing(silicon_there).empty
 
 
 def test_missing_column_of_sulphur_is_two_atoms():
@@ -105,7 +104,7 @@ def test_missing_column_of_sulphur_is_two_atoms():
     gone = upper[np.argmin(np.linalg.norm(sheet.positions[upper, :2] - 13, axis=1))]
     place = sheet.positions[gone, :2].copy()
     column = np.linalg.norm(sheet.positions[:, :2] - place, axis=1) < 0.1
-    proposals = structure.propose_missing(sheet[~column], material="MoS2")
+    proposals = eh.propose_missing(sheet[~column], material="MoS2")
     assert proposals["element"].tolist() == ["S", "S"]
     assert np.ptp(proposals["z_A"]) == pytest.approx(3.12)
     assert proposals[["x_A", "y_A"]].to_numpy() == pytest.approx(np.repeat([place], 2, 0), abs=0.01)
@@ -116,7 +115,7 @@ def test_missing_column_of_sulphur_is_two_atoms():
 
 def test_short_bonds_seen_from_above_are_a_height_up_or_down():
     atoms, at = silicon(height=0.8, noise=0.02)
-    proposals = structure.propose_heights(atoms)
+    proposals = eh.propose_heights(atoms)
     assert (proposals["index"] == at).all()
     up, down, flat = proposals.itertuples()
     assert up.height_A == -down.height_A == pytest.approx(0.8, abs=0.1)
@@ -129,17 +128,17 @@ def test_short_bonds_seen_from_above_are_a_height_up_or_down():
 def test_long_bonds_leave_the_silicon_in_the_sheet():
     atoms, at = silicon(height=0.0)
     atoms.positions[at, :2] += 1e-3
-    flat = structure.propose_heights(atoms).query("height_A == 0")
+    flat = eh.propose_heights(atoms).query("height_A == 0")
     assert flat["probability"].item() > 0.45
 
 
 def test_worse_positions_make_heights_less_sure():
     atoms, _ = silicon(height=0.5)
-    sure, unsure = (structure.propose_heights(atoms, error_A=error) for error in (0.02, 0.2))
+    sure, unsure = (eh.propose_heights(atoms, error_A=error) for error in (0.02, 0.2))
     assert sure["probability"].max() > unsure["probability"].max()
     assert sure["height_std_A"].max() < unsure["height_std_A"].max()
     atoms.arrays["position_std_A"] = np.full(len(atoms), 0.4)
-    assert structure.propose_heights(atoms, error_A=0.02)["height_std_A"].max() > 0.5
+    assert eh.propose_heights(atoms, error_A=0.02)["height_std_A"].max() > 0.5
 
 
 def test_silicon_with_other_than_three_carbons_has_no_height_to_tell():
@@ -147,7 +146,7 @@ def test_silicon_with_other_than_three_carbons_has_no_height_to_tell():
     near = np.argsort(np.linalg.norm(atoms.positions - atoms.positions[at], axis=1))[1]
     fewer = atoms.copy()
     del fewer[int(near)]
-    assert structure.propose_heights(fewer).empty
+    assert eh.propose_heights(fewer).empty
 
 
 # ---------------------------------------------------------------- acceptance
@@ -155,10 +154,10 @@ def test_silicon_with_other_than_three_carbons_has_no_height_to_tell():
 
 def test_nothing_changes_until_a_proposal_is_accepted():
     found, _ = with_candidate()
-    atoms = structure.to_atoms(found)
+    atoms = eh.to_atoms(found)
     before = atoms.copy()
-    proposals = structure.propose_missing(atoms, found)
-    whole = structure.accept(atoms, proposals)
+    proposals = eh.propose_missing(atoms, found)
+    whole = eh.accept(atoms, proposals)
     assert atoms == before
     assert "proposed" not in atoms.arrays
     assert len(whole) == len(atoms) + 1
@@ -170,16 +169,16 @@ def test_nothing_changes_until_a_proposal_is_accepted():
 
 def test_none_accepted_is_nothing_added():
     found, _ = with_candidate()
-    atoms = structure.to_atoms(found)
-    whole = structure.accept(atoms, structure.propose_missing(atoms, found).iloc[:0])
+    atoms = eh.to_atoms(found)
+    whole = eh.accept(atoms, eh.propose_missing(atoms, found).iloc[:0])
     assert len(whole) == len(atoms)
     assert not whole.arrays["proposed"].any()
 
 
 def test_accepted_height_is_taken_from_the_neighbours():
     atoms, at = silicon(height=0.8)
-    proposals = structure.propose_heights(atoms)
-    lifted = structure.accept(atoms, proposals[proposals["height_A"] < 0])
+    proposals = eh.propose_heights(atoms)
+    lifted = eh.accept(atoms, proposals[proposals["height_A"] < 0])
     below = lifted.positions[at, 2] - np.delete(lifted.positions[:, 2], at).mean()
     assert below == pytest.approx(-0.8, abs=0.01)
     assert np.flatnonzero(lifted.arrays["proposed"]).tolist() == [at]
@@ -187,18 +186,18 @@ def test_accepted_height_is_taken_from_the_neighbours():
 
 def test_proposals_that_contradict_each_other_or_the_structure_are_refused():
     atoms, at = silicon(height=0.8)
-    heights = structure.propose_heights(atoms)
+    heights = eh.propose_heights(atoms)
     with pytest.raises(ValueError, match=f"two heights for atom {at}"):
-        structure.accept(atoms, heights)
+        eh.accept(atoms, heights)
     with pytest.raises(ValueError, match="not among the"):
-        structure.accept(atoms[:10], heights[heights["height_A"] > 0].assign(index=500))
+        eh.accept(atoms[:10], heights[heights["height_A"] > 0].assign(index=500))
     x, y, _ = atoms.positions[at] + 0.3
     with pytest.raises(ValueError, match="within 1 Å of another"):
-        structure.accept(atoms, pd.DataFrame({"x_A": [x], "y_A": [y], "element": ["C"]}))
+        eh.accept(atoms, pd.DataFrame({"x_A": [x], "y_A": [y], "element": ["C"]}))
     with pytest.raises(ValueError, match="pass rows of propose_missing"):
-        structure.accept(atoms, pd.DataFrame({"a": [1]}))
+        eh.accept(atoms, pd.DataFrame({"a": [1]}))
     with pytest.raises(ValueError, match="between 0 and 1"):
-        structure.propose_missing(atoms, missed_share=2.0)
+        eh.propose_missing(atoms, missed_share=2.0)
     with pytest.raises(ValueError, match="no column kept"):
-        structure.propose_missing(*[structure.to_atoms(table().drop(index=row_at(table(), MIDDLE)))],
+        eh.propose_missing(*[eh.to_atoms(table().drop(index=row_at(table(), MIDDLE)))],
                                   table().drop(columns="kept"))  # fmt: skip

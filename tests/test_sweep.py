@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import _sweep
+from elit_helpers.studies import temperature_sweep
 
 SHORT = {"temperatures_K": (300, 3000), "replicas": 2, "time_ps": 0.05, "engine": "lammps:lcbop", "rng": 1}
 
@@ -103,20 +103,20 @@ def test_a_run_that_stops_says_which_it_was(monkeypatch):
     def stops(*_, **__):
         raise eh.SimulationError("LAMMPS stopped at `run`")
 
-    monkeypatch.setattr(_sweep, "run_md", stops)
+    monkeypatch.setattr(temperature_sweep, "run_md", stops)
     with pytest.raises(eh.SimulationError, match=r"The run at 300 K, replica 0, seed \d+ stopped: LAMMPS"):
         eh.temperature_sweep(turned(), workers=1, **SHORT)
 
 
 def test_workers_are_as_many_as_processors_memory_and_runs_allow(monkeypatch):
     long, short = (
-        [_sweep._Task(turned(), "lammps:lcbop", 300.0, k, k, time_ps) for k in range(15)]
+        [temperature_sweep._Task(turned(), "lammps:lcbop", 300.0, k, k, time_ps) for k in range(15)]
         for time_ps in (2.0, 0.1)
     )
     monkeypatch.setenv("ELIT_THREADS", "8")
-    monkeypatch.setattr(_sweep, "memory_limit", lambda: (1.3e9, "a test"))
-    assert _sweep._how_many(None, long) == 3
-    assert _sweep._how_many(20, long) == 15
-    assert _sweep._how_many(None, short) == 1  # done before another process has started
-    monkeypatch.setattr(_sweep, "memory_limit", lambda: (1e8, "a test"))
-    assert _sweep._how_many(None, long) == 1
+    monkeypatch.setattr(temperature_sweep, "memory_limit", lambda: (1.3e9, "a test"))
+    assert temperature_sweep._how_many(None, long) == 3
+    assert temperature_sweep._how_many(20, long) == 15
+    assert temperature_sweep._how_many(None, short) == 1  # done before another process has started
+    monkeypatch.setattr(temperature_sweep, "memory_limit", lambda: (1e8, "a test"))
+    assert temperature_sweep._how_many(None, long) == 1

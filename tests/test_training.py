@@ -11,9 +11,11 @@ from scipy.ndimage import label
 from scipy.spatial import cKDTree
 
 import elit_helpers as eh
-from elit_helpers import _training, samples
-from elit_helpers._flakes import Lattice, random_flake
-from elit_helpers.images import RECIPES, normalise, training_pairs, training_set
+from elit_helpers.images import training_pairs as pairs_module
+from elit_helpers.images.flakes import Lattice, random_flake
+from elit_helpers.images.normalise import normalise
+from elit_helpers.images.recipes import RECIPES
+from elit_helpers.images.training_pairs import training_pairs, training_set
 
 CLEAN = replace(RECIPES["ideal"], name="clean", noise=(0.01, 0.01), silicon=0.0, vacancies=0)
 
@@ -43,7 +45,7 @@ def test_a_pair_does_not_depend_on_how_many_follow(seed, n, recipe):
         np.testing.assert_array_equal(stream[k][1], few[1][k])
 
 
-@pytest.mark.parametrize("material", list(samples.MATERIALS))
+@pytest.mark.parametrize("material", list(eh.MATERIALS))
 @pytest.mark.parametrize("recipe", ["ideal", "naive", "realistic"])
 def test_every_recipe_goes_with_every_material(recipe, material):
     own = replace(RECIPES[recipe], material=material)
@@ -53,9 +55,9 @@ def test_every_recipe_goes_with_every_material(recipe, material):
     assert y.max() == len(own.elements)
 
 
-@pytest.mark.parametrize("material", list(samples.MATERIALS))
+@pytest.mark.parametrize("material", list(eh.MATERIALS))
 def test_a_clean_sheet_has_the_columns_of_its_material(material):
-    own = samples.MATERIALS[material]
+    own = eh.MATERIALS[material]
     x, y = training_set(replace(CLEAN, material=material), 10, rng=3, classes=own.elements, size=128)
     area = np.pi * 0.42**2
     assert (y < len(own.elements)).mean() == pytest.approx(own.density * area, rel=0.05)
@@ -74,7 +76,7 @@ def test_heavy_columns_are_brighter():
 
 
 def test_a_material_of_ones_own_needs_one_dataclass():
-    square = samples.Material("toy", "a square of gold", ((2.9, 0.0), (0.0, 2.9)), (("Au", 0.0, 0.0, 0.0),))
+    square = eh.Material("toy", "a square of gold", ((2.9, 0.0), (0.0, 2.9)), (("Au", 0.0, 0.0, 0.0),))
     with pytest.raises(ValueError, match="no brightness for Au"):
         training_set(replace(CLEAN, material=square), 1, rng=0)
     bright = replace(square, brightness={"Au": 50.0})
@@ -103,7 +105,9 @@ def test_discs_lie_on_their_spots(lecture, zoom):
 
 def test_training_images_are_normalised_as_frames_are():
     noise = np.random.default_rng(0).normal(size=(84, 84)).astype(np.float32) + np.linspace(0, 9, 84)
-    np.testing.assert_allclose(_training._normalise(noise), normalise(noise, pixel_size=0.15)[0], atol=1e-3)
+    np.testing.assert_allclose(
+        pairs_module._normalise(noise), normalise(noise, pixel_size=0.15)[0], atol=1e-3
+    )
 
 
 def test_columns_drowned_in_contamination_are_background():
@@ -130,16 +134,16 @@ def test_counts_fluctuate_more_where_there_are_more_of_them():
         replace(CLEAN, noise=(0.5, 0.5), pedestal=pedestal) for pedestal in ((0.0, 0.0), (0.5, 0.5))
     )
     for recipe, ratio in ((same, 1.0), (counted, 3.0)):
-        noisy = _training._record(step, recipe, 0.15, np.random.default_rng(0))
+        noisy = pairs_module._record(step, recipe, 0.15, np.random.default_rng(0))
         dark, bright = noisy[:100].std(), noisy[100:].std()
         assert bright / dark == pytest.approx(ratio, rel=0.03)
 
 
 def test_silicon_pushes_its_neighbours_as_far_as_the_recipe_says():
-    bond = samples.MATERIALS["graphene"].bond
+    bond = eh.MATERIALS["graphene"].bond
     for push in (0.0, 0.3):
         recipe = replace(CLEAN, silicon=0.02, silicon_push_A=(push, push))
-        lattice = Lattice.of(samples.MATERIALS["graphene"], recipe.elements)
+        lattice = Lattice.of(eh.MATERIALS["graphene"], recipe.elements)
         flake = random_flake(recipe, lattice, 60.0, np.random.default_rng(1))
         lonely = cKDTree(flake.positions).query(flake.positions[flake.element == 1], 4)[0][:, 1:]
         assert np.median(lonely) == pytest.approx(bond + push, abs=0.01)
@@ -177,7 +181,7 @@ def test_the_lecture_recipe_is_frozen():
     assert naive.lecture_noise
     assert np.square(naive.noise) == pytest.approx([0.2, 0.3], abs=0.001)
     assert (naive.poisson, naive.gamma, naive.zoom) == ((30.0, 45.0), (0.5, 2.0), (0.5, 2.0))
-    average = _training._average(84, 152)
+    average = pairs_module._average(84, 152)
     np.testing.assert_allclose(average.sum(1), 1)
     np.testing.assert_allclose(average @ (np.arange(152) + 0.5), (np.arange(84) + 0.5) * 1.8, atol=0.05)
 

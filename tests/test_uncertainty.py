@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
-from elit_helpers import analysis
-from elit_helpers._temperature import _log_loss, fit_temperature
-from elit_helpers.images import DISC_A, NET_PIXEL
+from elit_helpers.ensemble.temperature import _log_loss, fit_temperature
+from elit_helpers.images.masks import DISC_A, NET_PIXEL
 
 PX = 0.1
 
@@ -30,9 +29,7 @@ def table(*rows):
 def test_probabilities_that_come_true_as_often_as_they_say_have_no_calibration_error(seed, bins):
     rng = np.random.default_rng(seed)
     probability = rng.random(40_000)
-    error = analysis.calibration_error(
-        analysis.reliability(probability, rng.random(40_000) < probability, bins=bins)
-    )
+    error = eh.calibration_error(eh.reliability(probability, rng.random(40_000) < probability, bins=bins))
     assert error < 0.03
 
 
@@ -40,31 +37,31 @@ def test_probabilities_that_come_true_as_often_as_they_say_have_no_calibration_e
 def test_the_calibration_error_is_how_far_probabilities_are_off(shift):
     rng = np.random.default_rng(0)
     probability = rng.uniform(0.3, 0.7, 50_000)
-    reliability = analysis.reliability(probability, rng.random(50_000) < probability + shift)
-    assert analysis.calibration_error(reliability) == pytest.approx(abs(shift), abs=0.02)
+    reliability = eh.reliability(probability, rng.random(50_000) < probability + shift)
+    assert eh.calibration_error(reliability) == pytest.approx(abs(shift), abs=0.02)
 
 
 def test_bins_say_what_was_predicted_what_was_observed_and_how_many():
-    found = analysis.reliability(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 1, 1, 1]), bins=2)
+    found = eh.reliability(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 1, 1, 1]), bins=2)
     assert found["count"].tolist() == [2, 2]
     assert found["predicted"].to_numpy() == pytest.approx([0.15, 0.85])
     assert found["observed"].tolist() == [0.5, 1.0]
 
 
 def test_both_ends_of_the_range_belong_to_it_and_what_is_outside_is_not_counted():
-    found = analysis.reliability(np.array([0.0, 0.05, 0.95, 1.0]), np.ones(4), lowest=0.05, highest=0.95)
+    found = eh.reliability(np.array([0.0, 0.05, 0.95, 1.0]), np.ones(4), lowest=0.05, highest=0.95)
     assert found["count"].sum() == 2
-    assert analysis.reliability(np.array([0.0, 1.0]), np.array([0, 1]))["count"].sum() == 2
+    assert eh.reliability(np.array([0.0, 1.0]), np.array([0, 1]))["count"].sum() == 2
 
 
 def test_pixels_of_which_nothing_is_known_are_left_out_and_counted():
-    found = analysis.reliability(np.array([[0.5, 0.5, 0.6]]), np.array([[1, -1, -1]]))
+    found = eh.reliability(np.array([[0.5, 0.5, 0.6]]), np.array([[1, -1, -1]]))
     assert found["count"].sum() == 1
     assert found.attrs["left_out"] == 2
 
 
 def test_without_a_pixel_in_range_there_is_no_error_to_name():
-    assert np.isnan(analysis.calibration_error(analysis.reliability(np.zeros(3), np.zeros(3), lowest=0.5)))
+    assert np.isnan(eh.calibration_error(eh.reliability(np.zeros(3), np.zeros(3), lowest=0.5)))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +77,7 @@ def test_without_a_pixel_in_range_there_is_no_error_to_name():
 )
 def test_what_is_no_probability_or_no_truth_is_refused(probability, truth, how, message):
     with pytest.raises(ValueError, match=message):
-        analysis.reliability(probability, truth, **how)
+        eh.reliability(probability, truth, **how)
 
 
 def prediction_of(maps, *, classes=("C",), scale=(0.5, 0.5), pixel_size=PX):
@@ -96,7 +93,7 @@ def prediction_of(maps, *, classes=("C",), scale=(0.5, 0.5), pixel_size=PX):
 
 def test_the_labels_to_compare_with_are_discs_on_the_pixels_of_the_prediction():
     whole = prediction_of(np.zeros((1, 1, 40, 40, 2)), classes=("C", "Si"))
-    labels = analysis.true_labels(whole, table((4, 4, {"element": "Si"}), (4, 5.4, {})))[0]
+    labels = eh.true_labels(whole, table((4, 4, {"element": "Si"}), (4, 5.4, {})))[0]
     assert labels[20, 20] == 1
     assert labels[20, 27] == 0
     assert labels[10, 10] == 2
@@ -106,7 +103,7 @@ def test_the_labels_to_compare_with_are_discs_on_the_pixels_of_the_prediction():
 
 def test_pixels_under_contamination_and_at_the_border_are_dont_care():
     whole = prediction_of(np.zeros((1, 1, 40, 40, 1)))
-    labels = analysis.true_labels(whole, table((4, 4, {"under_contamination": True})))[0]
+    labels = eh.true_labels(whole, table((4, 4, {"under_contamination": True})))[0]
     rows, cols = np.mgrid[:40, :40]
     inside = np.hypot(rows - 20, cols - 20) * 0.2
     assert (labels[inside < 1.4] == -1).all()
@@ -118,7 +115,7 @@ def test_pixels_under_contamination_and_at_the_border_are_dont_care():
 def test_an_element_that_the_ensemble_does_not_know_is_named():
     whole = prediction_of(np.zeros((1, 1, 40, 40, 2)), classes=("C", "Si"))
     with pytest.raises(ValueError, match="holds N, `prediction` only C, Si"):
-        analysis.true_labels(whole, table((4, 4, {"element": "N"})))
+        eh.true_labels(whole, table((4, 4, {"element": "N"})))
 
 
 # --------------------------------------------------------------------------- atoms
@@ -129,37 +126,37 @@ def test_candidates_are_right_wrong_or_dont_care():
     found = table(
         (2.1, 2, {}), (2, 3.1, {"kept": False}), (5, 2, {}), (8.2, 8, {}), (9.2, 8, {}), (9.6, 8, {})
     )  # fmt: skip
-    labels = analysis.label_candidates(found, TRUTH, pixel_size=PX)
+    labels = eh.label_candidates(found, TRUTH, pixel_size=PX)
     assert labels.tolist() == ["right", "right", "wrong", "don't-care", "don't-care", "wrong"]
 
 
 def test_of_two_candidates_for_one_atom_one_is_wrong():
     found = table((2.3, 2, {}), (2.1, 2, {}))
-    assert analysis.label_candidates(found, TRUTH, pixel_size=PX).tolist() == ["wrong", "right"]
+    assert eh.label_candidates(found, TRUTH, pixel_size=PX).tolist() == ["wrong", "right"]
 
 
 def test_labels_keep_the_index_and_frames_apart():
     found = pd.concat([table((2, 2, {})), table((14, 14, {"frame": 1}))])
     truth = pd.concat([TRUTH, table((2, 2, {"frame": 1}))], ignore_index=True)
-    labels = analysis.label_candidates(found.set_axis([7, 9]), truth, pixel_size=PX)
+    labels = eh.label_candidates(found.set_axis([7, 9]), truth, pixel_size=PX)
     assert labels.to_dict() == {7: "right", 9: "wrong"}
 
 
 def test_a_frame_without_truth_is_refused():
     with pytest.raises(ValueError, match=r"frames \[3\] without truth"):
-        analysis.label_candidates(table((2, 2, {"frame": 3})), TRUTH, pixel_size=PX)
+        eh.label_candidates(table((2, 2, {"frame": 3})), TRUTH, pixel_size=PX)
 
 
 def test_true_atoms_without_a_candidate_are_listed_with_what_the_members_say_there():
     maps = np.full((2, 1, 80, 80, 1), 0.01)
     maps[1, 0, 70, 70] = 0.6  # one member sees the atom at 14 Å, the other does not
     whole = prediction_of(maps)
-    missed = analysis.missed_atoms(table((2, 2, {}), (2, 3.4, {})), TRUTH, pixel_size=PX, prediction=whole)
+    missed = eh.missed_atoms(table((2, 2, {}), (2, 3.4, {})), TRUTH, pixel_size=PX, prediction=whole)
     assert missed["under_contamination"].tolist() == [True, False]
     assert missed["highest"].to_numpy() == pytest.approx([0.01, 0.6], abs=1e-3)
     assert missed["mutual_information"].to_numpy()[0] == pytest.approx(0, abs=1e-3)
     assert missed["mutual_information"].to_numpy()[1] > 0.1
-    assert len(analysis.missed_atoms(TRUTH, TRUTH, pixel_size=PX)) == 0
+    assert len(eh.missed_atoms(TRUTH, TRUTH, pixel_size=PX)) == 0
 
 
 def scattered(seed, n=300):
@@ -182,7 +179,7 @@ def test_a_monotone_change_of_the_probability_does_not_change_what_it_finds(seed
 
 
 def eh_auroc(found, truth, **how):
-    return analysis.uncertainty_auroc(found, truth, pixel_size=PX, samples=how.pop("samples", 0), **how)
+    return eh.uncertainty_auroc(found, truth, pixel_size=PX, samples=how.pop("samples", 0), **how)
 
 
 def test_uncertainty_that_knows_everything_nothing_or_the_opposite():
@@ -226,17 +223,17 @@ def test_without_an_error_there_is_nothing_to_find():
 
 def test_an_atom_that_fewer_than_two_members_see_has_the_largest_spread():
     found = table((2, 2, {"position_std_A": 0.3}), (5, 5, {"position_std_A": np.nan, "member_share": 0.2}))
-    assert analysis.atom_uncertainty(found, "position_std_A").tolist() == [0.3, np.inf]
+    assert eh.atom_uncertainty(found, "position_std_A").tolist() == [0.3, np.inf]
     assert eh_auroc(found, TRUTH, by="position_std_A")["auroc"] == 1
 
 
 def test_an_uncertainty_that_needs_members_says_so_without_them():
     found = table((2, 2, {"position_std_A": np.nan, "member_share": np.nan}))
-    assert analysis.atom_uncertainty(found).tolist() == pytest.approx([0.1])
+    assert eh.atom_uncertainty(found).tolist() == pytest.approx([0.1])
     with pytest.raises(ValueError, match="knows no members"):
-        analysis.atom_uncertainty(found, "member_share")
+        eh.atom_uncertainty(found, "member_share")
     with pytest.raises(ValueError, match="position_std_A"):
-        analysis.atom_uncertainty(found, "luck")
+        eh.atom_uncertainty(found, "luck")
 
 
 # --------------------------------------------------------------------------- members
@@ -254,7 +251,7 @@ def noisy_members():
 
 
 def test_more_members_say_together_what_single_ones_do_not(noisy_members):
-    found = analysis.members_table(*noisy_members)
+    found = eh.members_table(*noisy_members)
     assert found.index.tolist() == [1, 2, 3, 4]
     assert found["choices"].tolist() == [3, 3, 3, 1]
     assert found["f1"].iloc[-1] == 1
@@ -266,8 +263,8 @@ def test_more_members_say_together_what_single_ones_do_not(noisy_members):
 def test_members_are_needed_to_count_them(noisy_members):
     without = dataclasses.replace(noisy_members[0], members=None)
     for ask in (
-        lambda: analysis.members_table(without, TRUTH),
-        lambda: analysis.missed_atoms(TRUTH[:1], TRUTH, pixel_size=PX, prediction=without),
+        lambda: eh.members_table(without, TRUTH),
+        lambda: eh.missed_atoms(TRUTH[:1], TRUTH, pixel_size=PX, prediction=without),
     ):
         with pytest.raises(ValueError, match="no maps of its members"):
             ask()
@@ -311,11 +308,11 @@ def test_a_known_temperature_is_found_again(small, pairs):
     """Labels drawn from what one member says at temperature 1.7 give 1.7 back."""
     one, images = small.subset([0]), pairs[0]
     hot = dataclasses.replace(one, temperature=1.7)
-    from elit_helpers import _nets
+    from elit_helpers.ensemble import networks
 
-    with _nets.contained():
-        net = _nets.make_net(one.weights[0], n_classes=2, settings=one.settings)
-        chance = np.stack([_nets.probabilities(net, image, hot.temperature) for image in images])
+    with networks.contained():
+        net = networks.make_net(one.weights[0], n_classes=2, settings=one.settings)
+        chance = np.stack([networks.probabilities(net, image, hot.temperature) for image in images])
     draw = np.random.default_rng(0).random((*images.shape, 1))
     labels = np.minimum((draw > chance.cumsum(-1)).sum(-1), 2)
     assert fit_temperature(one, images, labels).temperature == pytest.approx(1.7, rel=0.05)

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from elit_helpers import _unpickle
-from elit_helpers._unpickle import read_plain
+from elit_helpers.data import pickled
+from elit_helpers.data.pickled import read_plain
 
 PROTOCOLS = (2, 3, 4, 5)
 
@@ -161,7 +161,7 @@ def test_a_file_of_200_MB_is_opened_without_reading_it(tmp_path):
     with (tmp_path / "a.npy").open("wb") as file:
         np.save(file, {i: {"image_data": np.zeros((50, 1024, 1024), np.uint8)} for i in range(4)})
     script = (
-        "import sys; from pathlib import Path; from elit_helpers._unpickle import read_plain\n"
+        "import sys; from pathlib import Path; from elit_helpers.data.pickled import read_plain\n"
         "def anonymous():\n"
         "    return int(Path('/proc/self/status').read_text().split('RssAnon:')[1].split()[0]) / 1e3\n"
         "before = anonymous(); read = read_plain(sys.argv[1]); read[3]['image_data'][49].sum()\n"
@@ -289,4 +289,4 @@ def test_noise_is_refused_or_plain_and_never_anything_else(tmp_path_factory, tex
 
 
 def test_no_admitted_name_is_a_thing_of_python_that_could_be_called():
-    assert not any(callable(maker) for maker in _unpickle._ADMITTED.values())
+    assert not any(callable(maker) for maker in pickled._ADMITTED.values())

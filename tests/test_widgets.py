@@ -72,7 +72,7 @@ class TestInSpace:
         return sheet
 
     def test_it_is_seen_as_the_picture_has_it_not_in_a_mirror(self, sheet):
-        from elit_helpers._shown import in_space
+        from elit_helpers.widgets.shown import in_space
 
         widget = in_space([sheet, sheet])
         seen = widget._trajlist[0].get_coordinates(1)
@@ -80,7 +80,7 @@ class TestInSpace:
         assert np.allclose(seen, away * [-1, 1, -1])  # nglview looks along +z, and has x to the left
 
     def test_a_drift_between_frames_is_kept(self, sheet):
-        from elit_helpers._shown import in_space
+        from elit_helpers.widgets.shown import in_space
 
         moved = sheet.copy()
         moved.positions += [1.0, 0.5, 0.0]
@@ -89,7 +89,7 @@ class TestInSpace:
 
     def test_a_large_structure_brings_its_bonds(self, sheet):
         import elit_helpers as eh
-        from elit_helpers._shown import _pdb
+        from elit_helpers.widgets.shown import _pdb
 
         large = eh.graphene_sheet((12, 11))
         large.pbc = False
@@ -97,7 +97,7 @@ class TestInSpace:
         assert "CONECT" not in _pdb(sheet)
 
     def test_elements_have_the_colours_of_the_drawings_and_given_ones_their_atoms(self, sheet):
-        from elit_helpers._shown import _painted
+        from elit_helpers.widgets.shown import _painted
 
         assert _painted(sheet, None) == [["#0072b2", "_C"], ["#e69f00", "_SI"]]
         colors = ["#111111", "#222222"] * 9

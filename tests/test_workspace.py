@@ -5,7 +5,7 @@ import json
 import pytest
 
 import elit_helpers as eh
-from elit_helpers import workspace
+from elit_helpers.course import notebook
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_file_goes_from_one_notebook_to_the_next(results):
 def test_provenance_names_the_inputs_by_their_hash(results):
     first = eh.hand_over("a.txt", write("a"), made_by="01")
     eh.hand_over("b.txt", write("b"), made_by="02", inputs=[eh.take("a.txt")])
-    assert eh.take("b.txt").provenance["inputs"] == {"a.txt": workspace.sha256(first)}
+    assert eh.take("b.txt").provenance["inputs"] == {"a.txt": notebook.sha256(first)}
 
 
 def test_nothing_stays_of_a_hand_over_that_fails(results):
@@ -97,7 +97,7 @@ def test_missing_course_data_say_what_to_set(monkeypatch, tmp_path):
 def test_a_notebook_reports_what_it_took(results):
     assert "`class` mode" in eh.begin("07")
     block = bytearray(60_000_000)
-    workspace._meter.sample()
+    notebook._meter.sample()
     del block
     assert "This notebook took" in eh.end("07")
     cost = json.loads((results / "costs" / "07.json").read_text())

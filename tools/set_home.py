@@ -2,8 +2,8 @@
 
     python tools/set_home.py https://github.com/OWNER/NAME
 
-Rewrites the one setting (HOME in elit_helpers/_common.py) and every place that cannot read it: the badges and
-set-up cells of the notebooks, the README, the metadata of the package, the citation.
+Rewrites the one setting (HOME in elit_helpers/core/checks.py) and every place that cannot read it: the
+badges and set-up cells of the notebooks, the README, the metadata of the package, the citation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTING = ROOT / "elit_helpers" / "_common.py"
+SETTING = ROOT / "elit_helpers" / "core" / "checks.py"
 PLACES = (
     "README.md",
     "CHANGELOG.md",

@@ -20,8 +20,8 @@ from ase.io import read, write
 from ase.md.verlet import VelocityVerlet
 
 import elit_helpers as eh
-from elit_helpers import _quantum
-from elit_helpers._common import atomic_write
+from elit_helpers.core.checks import atomic_write
+from elit_helpers.engines import quantum
 
 LATTICE_A, CELLS, VACUUM_A = 2.475, 2, 5.0
 START_K, STEPS, TIMESTEP_FS, SAVE_EVERY = 1200, 99, 1.0, 5
@@ -55,7 +55,7 @@ def move(path, steps):
         return frames
     log = path.with_suffix(".json")
     seconds = json.loads(log.read_text())["cpu_seconds"] if log.exists() else 0.0
-    atoms.calc = _quantum.calculator("gpaw:pbe", start())  # of the first frame: the box stays the same
+    atoms.calc = quantum.calculator("gpaw:pbe", start())  # of the first frame: the box stays the same
     driver = VelocityVerlet(atoms, timestep=TIMESTEP_FS * units.fs)
     while len(frames) <= steps:
         began = time.process_time()

@@ -1,4 +1,4 @@
-"""Make the ensemble that ships with the package: elit_helpers/ensembles/graphene.
+"""Make the ensemble that ships with the package: elit_helpers/ensemble/shipped/graphene.
 
 usage: python data/recipes/make_default_ensemble.py [FOLDER]
 
@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 import elit_helpers as eh
-from elit_helpers import images, samples
+from elit_helpers.images.forward import scan_positions
 
 CLASSES, PAIRS, SEED, FRAMES = ("C", "Si"), 6000, 20260, 4
 SETTINGS = eh.TrainSettings(members=5, steps=900, member_steps=350, strategy="baseline")
@@ -28,22 +28,22 @@ KINDS = ("clean", "noisy", "edge", "hill", "cloud")
 FIELD_A, MARGIN_A, BORDER_A = 24.0, 6.0, 0.7
 DROWNED = 1.5  # carbon peaks of contamination, averaged over 0.75 Å, as the movie has it
 NUMBERS = ("f1", "rmse_A", "element_accuracy", "false_on_contamination")
-HOME = Path(__file__).resolve().parents[2] / "elit_helpers" / "ensembles" / "graphene"
+HOME = Path(__file__).resolve().parents[2] / "elit_helpers" / "ensemble" / "shipped" / "graphene"
 
 
 def structure(kind: str, rng: np.random.Generator):
     """Build a sheet somewhat larger than the field: Si, vacancies, for "edge" a hole with Si at it."""
     side = FIELD_A + 2 * MARGIN_A
-    sheet = samples.sheet("graphene", (side, side), angle=float(rng.uniform(0, 60)))
+    sheet = eh.sheet("graphene", (side, side), angle=float(rng.uniform(0, 60)))
     if kind == "edge":
         hole = {"center": (side / 2, side / 2), "radius_A": float(rng.uniform(4, 6))}
-        sheet, _ = samples.add_hole(sheet, **hole)
+        sheet, _ = eh.add_hole(sheet, **hole)
         hole["radius_A"] += 2.5
-        sheet, _ = samples.decorate_edge(sheet, **hole, n=4, rng=rng)
+        sheet, _ = eh.decorate_edge(sheet, **hole, n=4, rng=rng)
     for _ in range(6):
-        sheet, _ = samples.add_vacancy(sheet, rng=rng)
+        sheet, _ = eh.add_vacancy(sheet, rng=rng)
     for _ in range(8):
-        sheet, _ = samples.substitute(sheet, element="Si", rng=rng)
+        sheet, _ = eh.substitute(sheet, element="Si", rng=rng)
     return sheet
 
 
@@ -62,7 +62,7 @@ def held_out_frame(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, pd.
     sheet, px = structure(kind, rng), 0.157 if kind == "edge" else float(rng.uniform(0.08, 0.12))
     sheet.positions[:, :2] += rng.normal(0, 0.03, (len(sheet), 2)) - MARGIN_A
     n = int(FIELD_A / px)
-    imaging = images.Imaging(
+    imaging = eh.Imaging(
         pixel_size=px, shape=(n, n), probe="60kV", vibration_A=0.05, pedestal=1.5, background=0.25,
         source_sigma_A=float(rng.uniform(0.2, 0.35)), jitter_A=0.02 if kind == "clean" else 0.05,
         dose={"clean": 20000.0, "edge": 60.0}.get(kind, 300.0),
@@ -71,13 +71,13 @@ def held_out_frame(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, pd.
     if kind in ("hill", "cloud"):
         height, texture = (4.0, 0.25) if kind == "hill" else (float(rng.uniform(6, 12)), 1.0)
         where = {"center": (0, 0), "radius_A": 0.6 * FIELD_A, "height": height, "texture": texture}
-        hill = images.contamination_map((n, n), pixel_size=px, rng=rng, **where)
-    frame = images.simulate_frame(sheet, imaging, rng, overlay=hill)
+        hill = eh.contamination_map((n, n), pixel_size=px, rng=rng, **where)
+    frame = eh.simulate_frame(sheet, imaging, rng, overlay=hill)
     return frame, _truth(sheet, imaging, hill if kind == "cloud" else 0 * hill), px
 
 
 def _truth(sheet, imaging, cloud):
-    row_col = images.scan_positions(sheet.positions, imaging=imaging)
+    row_col = scan_positions(sheet.positions, imaging=imaging)
     inside = ((row_col > -0.5) & (row_col < np.array(imaging.shape) - 0.5)).all(1)
     row_col, at = row_col[inside], np.round(row_col[inside]).astype(int)
     truth = pd.DataFrame(row_col, columns=["row_px", "col_px"])

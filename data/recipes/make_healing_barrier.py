@@ -23,8 +23,8 @@ from ase.optimize import FIRE
 from tblite.ase import TBLite
 
 import elit_helpers as eh
-from elit_helpers._common import atomic_write
-from elit_helpers._healing import _bonded
+from elit_helpers.core.checks import atomic_write
+from elit_helpers.studies.healing import _bonded
 
 RUN, BEFORE_FS, AFTER_FS = "xtb_CH_2.5_0_0_300_0", 170.0, 190.0
 IMAGES, FMAX_BAND, FMAX, STEPS = 9, 0.3, 0.05, 200

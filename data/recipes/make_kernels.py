@@ -1,4 +1,4 @@
-"""Rebuild elit_helpers/kernels.json: one atom of each element as a microscope sees it at 60, 80 and 200 kV.
+"""Rebuild elit_helpers/images/kernels.json: an atom of each element as microscopes see it at 60, 80, 200 kV.
 
 usage: python data/recipes/make_kernels.py [FILE]
 
@@ -156,5 +156,5 @@ def main(path):
 
 
 if __name__ == "__main__":
-    home = Path(__file__).resolve().parents[2] / "elit_helpers" / "kernels.json"
+    home = Path(__file__).resolve().parents[2] / "elit_helpers" / "images" / "kernels.json"
     main(Path(sys.argv[1]) if len(sys.argv) > 1 else home)

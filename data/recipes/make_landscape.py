@@ -14,8 +14,8 @@ from ase import Atoms
 from ase.io import write
 
 import elit_helpers as eh
-from elit_helpers import _quantum
-from elit_helpers._common import atomic_write
+from elit_helpers.core.checks import atomic_write
+from elit_helpers.engines import quantum
 
 ENGINE, RADIUS_A = "tblite:gfn1", 4.0
 SIDEWAYS_A = np.arange(-0.6, 0.61, 0.1)
@@ -43,7 +43,7 @@ def main(folder):
         for z in UP_A:
             moved = atoms.copy()
             moved.positions[silicon] += (x, 0.0, z)
-            moved.calc = _quantum.calculator(
+            moved.calc = quantum.calculator(
                 ENGINE, moved
             )  # closer to its neighbours than `single_point` allows
             rows.append((x, z, moved.get_potential_energy()))

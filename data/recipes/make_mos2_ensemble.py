@@ -1,4 +1,4 @@
-"""Make the ensemble for MoS2 that ships with the package: elit_helpers/ensembles/MoS2.
+"""Make the ensemble for MoS2 that ships with the package: elit_helpers/ensemble/shipped/MoS2.
 
 usage: python data/recipes/make_mos2_ensemble.py [FOLDER]
 
@@ -19,7 +19,8 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 import elit_helpers as eh
-from elit_helpers import images, samples
+from elit_helpers.images.disturbances import smooth_noise
+from elit_helpers.images.forward import scan_positions
 
 CLASSES, PAIRS, SEED, FRAMES = ("Mo", "S"), 6000, 20261, 4
 EVERY = 12  # of so many pairs one has no sheet
@@ -27,7 +28,7 @@ SETTINGS = eh.TrainSettings(members=4, steps=1500, member_steps=350, layers=(1, 
 KINDS = ("plain", "defects", "edge", "grain boundary", "contamination")
 FIELD_A, MARGIN_A, BORDER_A = 32.0, 7.0, 1.0
 MEAN_COLUMN = 17.7  # carbon peaks; more contamination than this hides a column
-HOME = Path(__file__).resolve().parents[2] / "elit_helpers" / "ensembles" / "MoS2"
+HOME = Path(__file__).resolve().parents[2] / "elit_helpers" / "ensemble" / "shipped" / "MoS2"
 
 
 def training_pairs(n: int, rng: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,16 +46,16 @@ def without_a_sheet(n: int, rng: np.random.Generator, *, size: int) -> np.ndarra
 
     The local normalisation makes the few counts of a hole as high as columns elsewhere.
     """
-    margin, px = 10, images.NET_PIXEL
+    margin, px = 10, eh.NET_PIXEL
     wide, patches = size + 2 * margin, np.empty((n, size, size), np.float32)
     for patch in patches:
-        field = np.maximum(1 + rng.uniform(0, 0.8) * images.smooth_noise((wide, wide), 20.0, rng), 0.05)
+        field = np.maximum(1 + rng.uniform(0, 0.8) * smooth_noise((wide, wide), 20.0, rng), 0.05)
         if rng.random() < 0.5:
             hill = {"height": rng.uniform(0.5, 8), "radius_A": rng.uniform(2, 12)}
-            field = field + images.contamination_map((wide, wide), pixel_size=px, rng=rng, **hill)
+            field = field + eh.contamination_map((wide, wide), pixel_size=px, rng=rng, **hill)
         counts = rng.poisson(field * np.exp(rng.uniform(np.log(0.02), np.log(20)))).astype(float)
         counts = gaussian_filter(counts, rng.uniform(0, 1.5))  # what a coarse frame looks like, resampled
-        patch[:] = images.normalise(counts[None], pixel_size=px)[0, margin:-margin, margin:-margin]
+        patch[:] = eh.normalise(counts[None], pixel_size=px)[0, margin:-margin, margin:-margin]
     return patches
 
 
@@ -62,16 +63,16 @@ def structure(kind: str, rng: np.random.Generator):
     """Build a sheet somewhat larger than the field, with what `kind` says in it."""
     side, turn = FIELD_A + 2 * MARGIN_A, float(rng.uniform(0, 60))
     if kind == "grain boundary":
-        sheet = samples.sheet("MoS2", (side, side))
-        return samples.add_grain_boundary(sheet, angle=float(rng.uniform(5, 40)), material="MoS2")[0]
-    sheet = samples.sheet("MoS2", (side, side), angle=turn)
+        sheet = eh.sheet("MoS2", (side, side))
+        return eh.add_grain_boundary(sheet, angle=float(rng.uniform(5, 40)), material="MoS2")[0]
+    sheet = eh.sheet("MoS2", (side, side), angle=turn)
     if kind == "edge":
-        return samples.cut_edge(sheet, float(rng.uniform(0, 180)), point=(side / 2, side / 2))[0]
+        return eh.cut_edge(sheet, float(rng.uniform(0, 180)), point=(side / 2, side / 2))[0]
     for _ in range(8 if kind == "defects" else 0):
-        sheet, _ = samples.add_vacancy(sheet, element="S", rng=rng)
-        sheet, _ = samples.substitute(sheet, element="V", where="Mo", rng=rng)
+        sheet, _ = eh.add_vacancy(sheet, element="S", rng=rng)
+        sheet, _ = eh.substitute(sheet, element="V", where="Mo", rng=rng)
     for element in ("S", "S", "S", "S", "Mo", "Mo") if kind == "defects" else ():
-        sheet, _ = samples.add_vacancy(sheet, element=element, column=True, rng=rng)
+        sheet, _ = eh.add_vacancy(sheet, element=element, column=True, rng=rng)
     return sheet
 
 
@@ -95,7 +96,7 @@ def held_out_frame(
     factor = stretch ** rng.uniform(-1, 1)
     sheet.positions[:, :2] = (sheet.positions[:, :2] - MARGIN_A) * [factor, 1 / factor]
     n = int(FIELD_A / px)
-    imaging = images.Imaging(
+    imaging = eh.Imaging(
         pixel_size=px, shape=(n, n), probe=str(rng.choice(["60kV", "80kV"])), vibration_A=0.08,
         source_sigma_A=float(rng.uniform(0.25, 0.5)), dose=float(np.exp(rng.uniform(*np.log(dose)))),
         jitter_A=float(rng.uniform(0, 0.1)), background=1.5,
@@ -103,14 +104,14 @@ def held_out_frame(
     hill = np.zeros((n, n))
     if kind == "contamination":
         height, radius = rng.uniform(5, 40), rng.uniform(4, 8)
-        hill = images.contamination_map((n, n), pixel_size=px, rng=rng, height=height, radius_A=radius)
-    frame = images.simulate_frame(sheet, imaging, rng, overlay=hill)
+        hill = eh.contamination_map((n, n), pixel_size=px, rng=rng, height=height, radius_A=radius)
+    frame = eh.simulate_frame(sheet, imaging, rng, overlay=hill)
     return frame, _truth(sheet, imaging, gaussian_filter(hill, 0.75 / px)), px
 
 
 def _truth(sheet, imaging, hill):
-    table = samples.columns(sheet)
-    row_col = images.scan_positions(table[["x_A", "y_A"]].to_numpy(), imaging=imaging)
+    table = eh.columns(sheet)
+    row_col = scan_positions(table[["x_A", "y_A"]].to_numpy(), imaging=imaging)
     inside = ((row_col > -0.5) & (row_col < np.array(imaging.shape) - 0.5)).all(1)
     table, row_col = table[inside], row_col[inside]
     at = np.round(row_col).astype(int)

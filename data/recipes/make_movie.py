@@ -31,11 +31,14 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 import elit_helpers as eh
-from elit_helpers._lammps import open_session
-from elit_helpers.images import contamination_map, scan_positions, to_counts
-from elit_helpers.samples import MATERIALS, decorate_edge, neighbours
-from elit_helpers.simulate import ENGINES
-from elit_helpers.workspace import sha256
+from elit_helpers.course.notebook import sha256
+from elit_helpers.engines.catalogue import ENGINES
+from elit_helpers.engines.lammps import open_session
+from elit_helpers.images.contamination import contamination_map
+from elit_helpers.images.forward import scan_positions, to_counts
+from elit_helpers.samples.edges import decorate_edge
+from elit_helpers.samples.materials import MATERIALS
+from elit_helpers.samples.sheets import neighbours
 
 NAME, VERSION = "graphene-si-movie", "1.0"
 SEED = 20210729
@@ -363,7 +366,7 @@ def card_of(folder, frames, atoms, truth):
         "pixel_size_A": PIXEL, "nominal_pixel_size_A": NOMINAL, "shape": SHAPE, "drowned_above": DROWNED,
         "events": EVENTS, "bond_cutoffs_A": {"-".join(k): v for k, v in BONDS.items()}, "halves": HALVES,
         "imaging": common, "kernel": eh.kernel_card(MICROSCOPE.probe)["parameters"],
-        "kernels_sha256": sha256(Path(eh.__file__).with_name("kernels.json")),
+        "kernels_sha256": sha256(Path(eh.__file__).parent / "images" / "kernels.json"),
         "relaxation": {"engine": ENGINE, "fmax_eV_A": FMAX, "rim_held_A": RIM},
         "generators": {"python": platform.python_version(), "elit-helpers": eh.__version__}
         | {p: version(p) for p in ("numpy", "scipy", "ase", "lammps", "pandas")},

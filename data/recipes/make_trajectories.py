@@ -14,8 +14,8 @@ import numpy as np
 from ase.io.vasp import write_vasp_xdatcar
 
 import elit_helpers as eh
-from elit_helpers.samples import nearest
-from elit_helpers.workspace import sha256
+from elit_helpers.course.notebook import sha256
+from elit_helpers.samples.sheets import nearest
 
 SEED = 300
 FRAMES, EVERY, SETTLE = 120, 10, 500

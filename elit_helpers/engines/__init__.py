@@ -1,0 +1,1 @@
+"""Who computes forces and steps: LAMMPS, ASE, xTB, DFTB+, GPAW."""

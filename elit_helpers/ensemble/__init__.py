@@ -1,0 +1,1 @@
+"""Networks: train, store, predict. The only folder that knows AtomAI and torch."""

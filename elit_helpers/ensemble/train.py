@@ -1,0 +1,315 @@
+"""Trains, saves, loads and applies an ensemble.
+
+With its private halves (`_settings`, `_nets`, `_training_jobs`, `_tiles`, `_predict`, `_store`) the only file
+that knows AtomAI and torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from elit_helpers.core import checks
+from elit_helpers.core.checks import PathLike, RandomState
+from elit_helpers.course import notebook
+from elit_helpers.ensemble import jobs, networks, storage
+from elit_helpers.ensemble.networks import UNSURE, Weights
+from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of, with_elements
+from elit_helpers.ensemble.storage import CorruptEnsemble
+from elit_helpers.images.masks import NET_PIXEL
+
+_CARD = "card.json"
+_HOME = Path(__file__).parent / "shipped"
+
+
+# --------------------------------------------------------------------------- training
+def train_ensemble(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    classes: Sequence[str],
+    settings: TrainSettings | str = "class",
+    rng: RandomState = None,
+    start: Ensemble | None = None,
+    progress: bool = False,
+    checkpoint: PathLike | None = None,
+    on_progress: Callable[[pd.DataFrame], None] | None = None,
+    workers: int | None = None,
+) -> Ensemble:
+    """Train an ensemble with AtomAI's `EnsembleTrainer`; each member on its own bootstrap sample.
+
+    Members are trained side by side, each in one thread of torch, so that the same arguments give the same
+    weights on a CPU, however many processors there are.
+
+    Parameters
+    ----------
+    images
+        Normalised patches (n, H, W) at the net's pixel size, H and W multiples of 8.
+    labels
+        Integers (n, H, W): the number of the class, ``len(classes)`` for the background,
+        `UNSURE` where nothing is known.
+    classes
+        Element symbols in channel order; one name means "an atom, of whatever element".
+    settings
+        `TrainSettings` or the name of one of `PRESETS`.
+    rng
+        Seed or generator; the seed of each member is kept in the card.
+    start
+        Ensemble to continue from, member by member. From one class to two, the nets keep what they know of
+        atoms and learn to tell the elements apart; with other classes the last layer starts anew.
+    progress
+        True for a bar.
+    checkpoint
+        Folder for what is finished: a file a member. The same call again, after whatever stopped the first
+        one, loads those and trains the rest from their seeds, to the same weights. With ``rng=None`` it goes
+        on with the seeds that the folder holds.
+    on_progress
+        Called from this thread with the losses so far (columns member, step, loss), at most twice a second
+        and once in the end.
+    workers
+        Members trained at once; None for as many as there are processors, but one where less than 4 GB of
+        memory are free, or on a GPU.
+
+    Raises
+    ------
+    ValueError
+        If shapes or labels do not fit, a class has no pixel to learn from, or `checkpoint` holds another
+        training.
+    CorruptEnsemble
+        If a file in `checkpoint` was changed or cut off; it is named.
+    """
+    settings = settings_of(settings)
+    classes = tuple(classes)
+    images, labels = _check_pairs(images, labels, classes)
+    _check_start(start, settings)
+    if rng is None and checkpoint is not None and (earlier := storage.read_job(checkpoint)):
+        seeds = earlier["seeds"]
+    else:
+        seeds = checks.spawn_seeds(rng, settings.members + 1)
+    description = _describe(images, labels, classes, settings, seeds, start)
+    store = storage.Checkpoint(None if checkpoint is None else Path(checkpoint), description)
+    store.open()
+    total = _total_steps(settings, start)
+    if start is not None:
+        start = with_elements(start, classes, np.random.default_rng(seeds[0]))
+    with (
+        networks.contained() as folder,
+        checks.progress(total=total, desc="training", enabled=progress) as bar,
+    ):
+        job = networks.Job(images, labels, len(classes), settings, folder)
+        watch = jobs.Watch(bar, on_progress)
+        weights = _train_members(job, seeds, start, store, workers, watch)
+        watch.look(last=True)
+    card = {
+        "member_seeds": seeds[1:],
+        "baseline_seed": seeds[0],
+        "pairs": len(images),
+        "data_sha256": description["data_sha256"],
+        "start_sha256": description["start_sha256"],
+        "threads": networks.THREADS,
+        "device": description["device"],
+        "deterministic": description["device"] == "cpu",
+        "versions": notebook.versions(),
+        "continued": start is not None,
+    }
+    return Ensemble(classes, weights, settings, NET_PIXEL, card, watch.history())
+
+
+def _train_members(
+    job: networks.Job,
+    seeds: list[int],
+    start: Ensemble | None,
+    store: storage.Checkpoint,
+    workers: int | None,
+    watch: jobs.Watch,
+) -> list[Weights]:
+    """Train the members side by side, each from where it is to start."""
+    n, task = job.settings.members, jobs.Task
+
+    def train(tasks: list[jobs.Task]) -> dict[int, Weights]:
+        crew = jobs.how_many(workers, len(tasks))
+        return jobs.train(job, tasks, checkpoint=store, workers=crew, watch=watch)
+
+    if start is not None:
+        origins = [start.weights[i % len(start)] for i in range(n)]
+    elif job.settings.strategy == "baseline":
+        origins = [train([task(-1, seeds[0], None)])[-1]] * n
+    else:
+        origins = [None] * n
+    trained = train([task(i, seed, origin) for i, (seed, origin) in enumerate(zip(seeds[1:], origins))])
+    return [trained[i] for i in range(n)]
+
+
+def _describe(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    settings: TrainSettings,
+    seeds: list[int],
+    start: Ensemble | None,
+) -> dict[str, Any]:
+    """Return all that the weights depend on, as plain JSON."""
+    data = hashlib.sha256(images)
+    data.update(labels)
+    return {
+        "classes": list(classes),
+        "settings": {**dataclasses.asdict(settings), "layers": list(settings.layers)},
+        "seeds": list(seeds),
+        "data_sha256": data.hexdigest(),
+        "start_sha256": None if start is None else storage.weights_sha256(*start.weights),
+        "versions": networks.versions(),
+        "device": networks.device(),
+        "threads": networks.THREADS,
+    }
+
+
+def _total_steps(settings: TrainSettings, start: Ensemble | None) -> int:
+    if start is not None:
+        return settings.members * settings.member_steps
+    if settings.strategy == "scratch":
+        return settings.members * settings.steps
+    return settings.steps + settings.members * settings.member_steps
+
+
+def _check_start(start: Ensemble | None, settings: TrainSettings) -> None:
+    for name in ("filters", "layers"):
+        if start is not None and getattr(start.settings, name) != getattr(settings, name):
+            raise ValueError(
+                f"`start` has {name} {getattr(start.settings, name)} and `settings` "
+                f"{getattr(settings, name)}; they must agree. Use dataclasses.replace(settings, {name}=...)."
+            )
+
+
+def _check_pairs(
+    images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = np.asarray(images, np.float32), np.asarray(labels)
+    if images.ndim != 3 or images.shape != labels.shape or np.any(np.mod(images.shape[1:], networks.POOL)):
+        raise ValueError(
+            f"`images` has shape {images.shape} and `labels` {labels.shape}; both must be (n, H, W) "
+            f"with H and W multiples of {networks.POOL}. Use training_set(...) or crop them."
+        )
+    if not np.isfinite(images).all():
+        raise ValueError("`images` holds NaN or infinite pixels; normalise frames that do not.")
+    if not classes:
+        raise ValueError("`classes` is empty; name the elements, such as ('C', 'Si').")
+    present, allowed = set(np.unique(labels).tolist()), set(range(len(classes) + 1))
+    if not present <= allowed | {UNSURE}:
+        raise ValueError(
+            f"`labels` holds {sorted(present)}; allowed are 0 to {len(classes)} for {classes} and the "
+            f"background, and {UNSURE} for pixels to leave out."
+        )
+    if missing := sorted(allowed - present):
+        names = [(*classes, "background")[i] for i in missing]
+        raise ValueError(
+            f"`labels` has no pixel of {', '.join(names)}; a net cannot learn what it never sees. "
+            "Add such patches or leave the class out of `classes`."
+        )
+    return np.ascontiguousarray(images), np.ascontiguousarray(labels.astype(np.int8))
+
+
+# --------------------------------------------------------------------------- files
+def save_ensemble(ensemble: Ensemble, folder: PathLike) -> Path:
+    """Write an ensemble to a folder, whole or not at all: a safetensors file a member and a readable card.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    with checks.atomic_write(folder, folder=True) as target:
+        hashes = {}
+        for i, weights in enumerate(ensemble.weights):
+            name = f"member_{i:02d}.safetensors"
+            storage.write_weights(target / name, weights)
+            hashes[name] = notebook.sha256(target / name)
+        card = {
+            "classes": list(ensemble.classes),
+            "pixel_size": ensemble.pixel_size,
+            "temperature": ensemble.temperature,
+            "network": "atomai Unet",
+            "settings": dataclasses.asdict(ensemble.settings),
+            "card": ensemble.card,
+            "sha256": hashes,
+        }
+        (target / _CARD).write_text(_readable(card) + "\n", encoding="utf-8")
+        if len(ensemble.history):
+            ensemble.history.round({"loss": 6}).to_csv(target / "history.csv", index=False)
+    return Path(folder)
+
+
+def _readable(card: dict[str, Any]) -> str:
+    """Return JSON with a line for each entry, and short lists on one."""
+    text = json.dumps(card, indent=1, ensure_ascii=False)
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m[1]) + "]", text)
+
+
+def load_ensemble(folder: PathLike) -> Ensemble:
+    """Read an ensemble that `save_ensemble` wrote. No code in it can run: it is numbers and JSON only.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no ensemble in the folder.
+    CorruptEnsemble
+        If the card cannot be read, or a member is missing or was changed; the file is named.
+    """
+    folder = Path(folder)
+    if not (folder / _CARD).is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no ensemble: {_CARD} is not there. Pass a folder made by save_ensemble, "
+            "or use default_ensemble()."
+        )
+    try:
+        card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        # Cards from before these could be chosen
+        settings = TrainSettings(**{"layers": (1, 2, 2, 3), **card["settings"]})
+        classes, temperature = tuple(card["classes"]), float(card.get("temperature", 1.0))
+        names, pixel_size = card["sha256"], float(card["pixel_size"])
+        if not names or any(Path(name).name != name for name in names):
+            raise ValueError("it lists no member, or one outside the folder")
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise CorruptEnsemble(
+            f"{folder / _CARD} cannot be read ({error}). Train or download it again."
+        ) from error
+    weights = [_load_member(folder / name, expected) for name, expected in sorted(names.items())]
+    log = folder / "history.csv"
+    history = pd.read_csv(log) if log.is_file() else pd.DataFrame(columns=["member", "step", "loss"])
+    return Ensemble(classes, weights, settings, pixel_size, card["card"], history, temperature)
+
+
+def _load_member(path: Path, expected: str) -> Weights:
+    if not path.is_file():
+        raise CorruptEnsemble(
+            f"{path} is missing, though {_CARD} lists it. Train or download the ensemble again."
+        )
+    if notebook.sha256(path) != expected:
+        raise CorruptEnsemble(
+            f"{path} does not match its hash in {_CARD}: it was changed or cut off. "
+            "Delete the folder and train or download the ensemble again."
+        )
+    return storage.read_weights(path)[0]
+
+
+def shipped_materials() -> tuple[str, ...]:
+    """Return the materials that `default_ensemble` knows."""
+    return tuple(sorted(p.name for p in _HOME.iterdir() if (p / _CARD).is_file()))
+
+
+def default_ensemble(material: str = "graphene") -> Ensemble:
+    """Return the ensemble that ships with the package, trained on simulated frames only.
+
+    Raises
+    ------
+    ValueError
+        If there is none for this material; the text lists those there are.
+    """
+    return load_ensemble(_HOME / checks.check_choice("material", material, shipped_materials()))

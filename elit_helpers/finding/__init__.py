@@ -1,0 +1,1 @@
+"""Probability maps to the table of atoms, and how sure."""

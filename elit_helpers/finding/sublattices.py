@@ -1,0 +1,345 @@
+"""How well found columns sit on a lattice of two sublattices, without knowing the truth.
+
+One lattice is laid through all columns of a frame: first over a few cells, then outwards ring by ring, so
+that a bent scan cannot make it slip to the next cell. Only then is it asked how far the columns are from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from elit_helpers.core.checks import check_pixel_size, check_positive
+from elit_helpers.finding.scores import rms
+from elit_helpers.samples.materials import MATERIALS, Material
+from elit_helpers.samples.sheets import material_of
+
+_FEWEST = 12  # columns; fewer show no lattice
+_SEED_A = 16.0  # radius that the lattice is first laid over: a few cells, in which no scan bends it
+_MOST_STRETCHED = 0.25  # how far an axis of the scan may be off, relative
+_ON_SITE_A = 0.6  # a third of the distance of two sublattices: farther out a column is on no site
+_STEP = 1.25  # growth of the radius from fit to fit
+_BEND = 3  # order of the polynomial that follows the lattice outwards
+_BENDS_A = (80.0, 40.0, 20.0, 10.0, 5.0)  # lengths that "auto" tries
+
+
+def sublattice_fit(
+    found: pd.DataFrame,
+    *,
+    pixel_size: float,
+    classes: Sequence[str] | None = None,
+    lattice: str | Material = "MoS2",
+    tolerance_A: float = 0.25,
+    bend_A: float | str | None = None,
+    shape: tuple[int, int] | None = None,
+    border_A: float = 1.0,
+) -> dict[str, Any]:
+    """Fit a hexagonal lattice with two sublattices to found columns, and say how well they sit on it.
+
+    The elements do not take part in the fit. Of the two ways to name the sublattices the one is taken that
+    more columns agree with.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Table of one frame with ``row_px, col_px, element``; where it has ``kept``, these rows count.
+    pixel_size : float
+        Mean of both axes [Å/px]; they may differ by 25 %, the fit has affine freedom.
+    classes : sequence of two str, optional
+        Elements of the two sublattices, in the order of the lattice's columns; by default the lattice's own.
+        Columns of another element are judged by their place, and belong to neither sublattice.
+    lattice : str or Material
+        MoS2, WS2, hBN or another one with two different columns in a hexagonal cell.
+    tolerance_A : float
+        How far a column may be from its site [Å].
+    bend_A : float or "auto", optional
+        None for one affine lattice over the whole frame. A length [Å] lets it bend as drift, unsteady scans
+        and strain bend it: where a site is, is then said by its surroundings, which count less the farther
+        off they are (a Gaussian of this width); the column itself is left out. ``"auto"`` takes of 80, 40,
+        20, 10 and 5 Å the length that predicts columns left out best (least `rms_A`): a longer one cannot
+        follow the scan, a shorter one follows the noise of a few neighbours.
+    shape : (int, int), optional
+        Height and width of the frame [px]; without it sites are counted in the rectangle around the columns.
+    border_A : float
+        Sites closer to that border are not asked for [Å].
+
+    Returns
+    -------
+    dict
+        ``share_within`` (columns within the tolerance of a site, of all columns), ``rms_A`` (of the columns
+        on a site, in the plane), ``separated`` (columns on a site that have the site's element, the worse of
+        the two sublattices), ``bend_A`` (the length used), ``sites_found`` (sites with a column of their
+        element within the tolerance, of all sites), ``per_element`` (DataFrame: element, sites, found,
+        share_within, separated), ``columns`` (how many were judged), ``axes_A`` (cell vectors in rows: row,
+        column [Å]), and ``off_site_A`` (distance of each judged column from its site, NaN on none).
+
+    Raises
+    ------
+    ValueError
+        If the lattice has not two different columns in a hexagonal cell, the table holds several frames, or
+        no lattice of this size goes through its columns.
+    """
+    pixel_size = check_pixel_size(pixel_size)
+    check_positive("tolerance_A", tolerance_A, unit="Å")
+    if bend_A is not None and bend_A != "auto":
+        check_positive("bend_A", bend_A, unit="Å")
+    material = material_of(lattice, "lattice")
+    names, rows = _two_classes(material, classes), _judged(found)
+    points, element = (
+        rows[["row_px", "col_px"]].to_numpy(float) * pixel_size,
+        rows["element"].to_numpy(object),
+    )
+    index, site = index_columns(points, float(np.hypot(*material.cell[0])))
+    on = site >= 0
+    model = _Bent.fit(_places(index[on], site[on]), points[on], 1)
+    away = np.full(points.shape, np.nan)
+    away[on] = points[on] - model(_places(index[on], site[on]))
+    first = _first_sublattice(site, element, names)
+    sites = _sites_in(model, _box(points, shape, pixel_size, border_A), first)
+    if bend_A is not None:
+        tree, moved = cKDTree(points[on]), away[on]
+        lengths = _BENDS_A if bend_A == "auto" else (bend_A,)
+        left = {length: moved - _bend(tree, moved, points[on], length, itself=False) for length in lengths}
+        bend_A = min(left, key=lambda length: rms(np.linalg.norm(left[length], axis=1)))
+        sites = [s + _bend(tree, moved, s, bend_A, itself=True) for s in sites]
+        away[on] = left[bend_A]
+    off = np.linalg.norm(away, axis=1)
+    table = _per_element(
+        points, element, np.where(on, (site + first) % 2, -1), off, sites, names, tolerance_A
+    )
+    return {
+        "share_within": float(np.mean(off <= tolerance_A)),
+        "rms_A": rms(off[on]),
+        "separated": float(table["separated"].min()),
+        "bend_A": bend_A,
+        "sites_found": float(table["found"].sum() / max(table["sites"].sum(), 1)),
+        "per_element": table,
+        "columns": len(points),
+        "axes_A": model.axes,
+        "off_site_A": off,
+    }
+
+
+def _bend(tree: cKDTree, moved: np.ndarray, at: np.ndarray, reach: float, *, itself: bool) -> np.ndarray:
+    """How far the lattice is moved at places (M, 2): a plane through the columns around, robustly."""
+    out = np.zeros(at.shape)
+    for k, near in enumerate(tree.query_ball_point(at, 2 * reach)):
+        step = tree.data[near] - at[k]
+        square = (step**2).sum(1)
+        weight = np.exp(-square / (2 * reach**2)) * (itself | (square > 1e-9))
+        rows = np.column_stack([np.ones(len(near)), step])
+        for _ in range(2 if np.count_nonzero(weight) > 5 else 0):
+            normal = (rows * weight[:, None]).T @ rows + 1e-6 * np.eye(3)
+            plane = np.linalg.solve(normal, (rows * weight[:, None]).T @ moved[near])
+            out[k] = plane[0]
+            weight = weight * (np.linalg.norm(moved[near] - rows @ plane, axis=1) < _ON_SITE_A)
+    return out
+
+
+def _two_classes(material: Material, classes: Sequence[str] | None) -> tuple[str, str]:
+    lengths, own = np.linalg.norm(material.cell, axis=1), [column[0] for column in material.columns]
+    cosine = np.dot(*np.array(material.cell)) / lengths.prod()
+    hexagonal = np.isclose(*lengths, rtol=1e-3) and np.isclose(abs(cosine), 0.5, atol=1e-3)
+    if not hexagonal or len(own) != 2 or own[0] == own[1]:
+        raise ValueError(
+            f"`lattice` is {material.name}; its cell must be hexagonal with two different columns. "
+            f"Of those that ship: {', '.join(m for m in MATERIALS if m in ('hBN', 'MoS2', 'WS2'))}."
+        )
+    names = tuple(own if classes is None else classes)
+    if isinstance(classes, str) or len(names) != 2 or names[0] == names[1]:
+        raise ValueError(f"`classes` is {classes!r}; give two element symbols, such as {tuple(own)}.")
+    return names
+
+
+def _judged(found: pd.DataFrame) -> pd.DataFrame:
+    missing = [c for c in ("row_px", "col_px", "element") if c not in found]
+    if missing:
+        raise ValueError(f"`found` has no column {', '.join(missing)}; pass the table of locate_atoms.")
+    if "frame" in found and found["frame"].nunique() > 1:
+        raise ValueError("`found` holds several frames; pass one, `found[found.frame == 0]`.")
+    return found[found["kept"].astype(bool)] if "kept" in found else found
+
+
+# --------------------------------------------------------------------------- laying the lattice
+class _Bent:
+    """A polynomial from places in the lattice (u, v) to places in the picture (row, column) [Å]."""
+
+    def __init__(self, coefficients: np.ndarray, centre: np.ndarray, reach: float, order: int) -> None:
+        self.coefficients, self.centre, self.reach, self.order = coefficients, centre, reach, order
+
+    @classmethod
+    def fit(cls, uv: np.ndarray, points: np.ndarray, order: int) -> _Bent:
+        """Fit by least squares, three times, from the second on without columns farther off than a site."""
+        centre, reach = uv.mean(0), float(np.abs(uv - uv.mean(0)).max()) + 1e-9
+        inner = np.ones(len(uv), bool)
+        for _ in range(3):
+            rows = _powers((uv - centre) / reach, order)
+            coefficients = np.linalg.lstsq(rows[inner], points[inner], rcond=None)[0]
+            off = np.linalg.norm(points - rows @ coefficients, axis=1)
+            inner = off <= max(_ON_SITE_A, float(np.quantile(off, 0.7)))
+        return cls(coefficients, centre, reach, order)
+
+    def __call__(self, uv: np.ndarray) -> np.ndarray:
+        return _powers((uv - self.centre) / self.reach, self.order) @ self.coefficients
+
+    @property
+    def axes(self) -> np.ndarray:
+        """Cell vectors in the middle, in rows [Å]."""
+        return self.coefficients[1:3] / self.reach
+
+    def inverse(self, points: np.ndarray) -> np.ndarray:
+        """Places in the lattice of points in the picture, by a few steps of Newton with the middle's axes."""
+        to_uv = np.linalg.inv(self.axes)
+        uv = (points - self.coefficients[0]) @ to_uv + self.centre
+        for _ in range(6 if self.order > 1 else 0):
+            uv = uv + (points - self(uv)) @ to_uv
+        return uv
+
+
+def _powers(x: np.ndarray, order: int) -> np.ndarray:
+    """Monomials of two coordinates up to an order, 1 first, then both coordinates."""
+    terms = [x[:, 0] ** (n - k) * x[:, 1] ** k for n in range(order + 1) for k in range(n + 1)]
+    return np.stack(terms, axis=1)
+
+
+def _places(index: np.ndarray, site: np.ndarray) -> np.ndarray:
+    """Place (u, v) of a site: its cell, and a third of the cell's diagonal on for the second sublattice."""
+    return index + site[:, None] / 3
+
+
+def index_columns(points: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cell (M, 2) and sublattice (M,) of each column, −1 for one on no site."""
+    if len(points) < _FEWEST:
+        raise ValueError(f"`found` holds {len(points)} columns; a lattice needs at least {_FEWEST}.")
+    crowded = [len(near) for near in cKDTree(points).query_ball_point(points, _SEED_A)]
+    middle = points[int(np.argmax(crowded))]
+    away = np.linalg.norm(points - middle, axis=1)
+    seed = points[away < _SEED_A]
+    if len(seed) < _FEWEST:
+        raise ValueError(f"`found` has no {_FEWEST} columns within {_SEED_A:g} Å; no lattice can be laid.")
+    model, radius = _first_model(seed, length), _SEED_A
+    index, site = _nearest_sites(points, model)
+    while True:
+        model, index, site = _settle(points, away, radius, model)
+        if radius > away.max():
+            break
+        radius *= _STEP
+    on_site = np.linalg.norm(points - model(_places(index, site)), axis=1) <= _ON_SITE_A
+    site = np.where(on_site, site, -1)
+    if on_site.mean() < 0.5:
+        raise ValueError(
+            f"No lattice with a = {length:.2f} Å goes through the columns: only {on_site.mean():.0%} lie on "
+            "its sites. Check `pixel_size` and `lattice`, or crop to one grain."
+        )
+    return index, site
+
+
+def _settle(points, away, radius, model):
+    """Fit what lies within the radius, with as much bending as its size can determine."""
+    order = 1 if radius < 2 * _SEED_A else _BEND
+    for _ in range(3):
+        index, site = _nearest_sites(points, model)
+        off = np.linalg.norm(points - model(_places(index, site)), axis=1)
+        use = (away < radius) & (off < _ON_SITE_A)
+        if use.sum() < _FEWEST:
+            break
+        model = _Bent.fit(_places(index[use], site[use]), points[use], order)
+    return model, index, site
+
+
+def _nearest_sites(points: np.ndarray, model: _Bent) -> tuple[np.ndarray, np.ndarray]:
+    uv = model.inverse(points)
+    options = [np.round(uv - s / 3) for s in (0, 1)]
+    off = [np.linalg.norm(points - model(cell + s / 3), axis=1) for s, cell in enumerate(options)]
+    site = np.argmin(off, axis=0)
+    return np.where(site[:, None] == 0, *options), site
+
+
+def _first_model(seed: np.ndarray, length: float) -> _Bent:
+    """Lay the lattice over a few cells: its waves from the sum of phases, its origin by trying."""
+    centre = seed.mean(0)
+    waves = _two_waves(seed - centre, length)
+    axes = np.linalg.inv(waves).T
+    phase = (seed - centre) @ waves.T
+    trial = np.stack(np.meshgrid(*2 * [np.arange(24) / 24], indexing="ij"), -1).reshape(-1, 1, 2)
+    off = np.stack([_wrapped(phase - trial - s / 3) @ axes for s in (0, 1)])
+    score = np.exp(-(np.square(off).sum(-1).min(0)) / (2 * 0.3**2)).sum(1)
+    origin = trial[int(np.argmax(score)), 0]
+    return _Bent(np.vstack([centre + origin @ axes, axes]), np.zeros(2), 1.0, 1)
+
+
+def _wrapped(phase: np.ndarray) -> np.ndarray:
+    return phase - np.round(phase)
+
+
+def _two_waves(seed: np.ndarray, length: float) -> np.ndarray:
+    """Two waves (row, column) [1/Å] whose axes make 60°, by the power that the columns' places have there."""
+    usual = 2 / (np.sqrt(3) * length)
+    limit = (1 + _MOST_STRETCHED) * usual
+    grid = np.arange(-limit, limit, 0.25 / _SEED_A)
+    k = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
+    size = np.linalg.norm(k, axis=1)
+    k = k[(size > (1 - _MOST_STRETCHED) * usual) & (size < limit)]
+    taper = np.cos(np.pi / 2 * np.linalg.norm(seed, axis=1) / (1.2 * _SEED_A)).clip(0)
+    power = np.abs(np.exp(-2j * np.pi * k @ seed.T) @ taper) ** 2
+    best, most = None, -np.inf
+    for first in np.argsort(power)[::-1][:40]:
+        # Two waves at 120° and the third against their sum: a hexagonal lattice has power in all three.
+        angle = np.degrees(np.arctan2(*k.T) - np.arctan2(*k[first])) % 360
+        partners = np.flatnonzero((angle > 100) & (angle < 140))
+        third = np.abs(np.exp(2j * np.pi * (k[first] + k[partners]) @ seed.T) @ taper) ** 2
+        total = power[first] + power[partners] + third
+        if len(partners) and total.max() > most:
+            most, best = total.max(), (k[first], k[partners[int(np.argmax(total))]])
+    return np.array(best)
+
+
+# --------------------------------------------------------------------------- what it says
+def _first_sublattice(site: np.ndarray, element: np.ndarray, names: tuple[str, str]) -> int:
+    """0 where the first sublattice bears the first element, 1 where the second does, by majority."""
+    agree = [np.sum((site == s) & (element == names[s])) for s in (0, 1)]
+    differ = [np.sum((site == s) & (element == names[1 - s])) for s in (0, 1)]
+    return int(sum(differ) > sum(agree))
+
+
+def _box(points, shape, pixel_size, border) -> tuple[np.ndarray, np.ndarray]:
+    if shape is None:
+        return points.min(0) - 1e-6, points.max(0) + 1e-6
+    return np.full(2, border), (np.asarray(shape, float) - 1) * pixel_size - border
+
+
+def _sites_in(model: _Bent, box: tuple[np.ndarray, np.ndarray], first: int) -> list[np.ndarray]:
+    """Places (row, column) [Å] of the sites in a rectangle, for the first and the second element."""
+    low, high = box
+    corners = np.array([[r, c] for r in (low[0], high[0]) for c in (low[1], high[1])])
+    uv = model.inverse(corners)
+    start, stop = np.floor(uv.min(0)).astype(int) - 2, np.ceil(uv.max(0)).astype(int) + 3
+    cells = np.stack(np.meshgrid(*map(np.arange, start, stop), indexing="ij"), -1).reshape(-1, 2)
+    sites = []
+    for number in (0, 1):
+        places = model(cells + ((number + first) % 2) / 3)
+        sites.append(places[((places >= low) & (places <= high)).all(1)])
+    return sites
+
+
+def _per_element(points, element, site, off, sites, names, tolerance) -> pd.DataFrame:
+    rows = []
+    for number, name in enumerate(names):
+        own, here = element == name, site == number
+        near = np.zeros(len(sites[number]), bool)
+        if own.any() and len(near):
+            near = cKDTree(points[own]).query(sites[number])[0] <= tolerance
+        rows.append(
+            {
+                "element": name,
+                "sites": len(near),
+                "found": int(near.sum()),
+                "share_within": float(np.mean(off[own] <= tolerance)) if own.any() else 0.0,
+                "separated": float(np.mean(own[here])) if here.any() else 0.0,
+            }
+        )
+    return pd.DataFrame(rows)

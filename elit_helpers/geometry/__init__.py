@@ -1,0 +1,1 @@
+"""Pure numbers on `Atoms`: bonds, rings, defects, their fate, comparison."""

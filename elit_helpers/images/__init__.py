@@ -1,0 +1,1 @@
+"""Pictures and labels from atoms: kernels, microscope, disturbances, masks, recipes, training pairs."""

@@ -1,0 +1,1 @@
+"""A microscope file to frames with axes and a pixel size."""

@@ -1,0 +1,1 @@
+"""From an image to a report, and an ensemble adapted to one's own frames."""

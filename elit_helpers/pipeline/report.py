@@ -1,0 +1,260 @@
+"""Image to report: the one function behind notebook 00 and the commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ase.constraints import FixAtoms
+
+from elit_helpers import plots
+from elit_helpers.core.checks import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
+from elit_helpers.course import notebook
+from elit_helpers.engines.catalogue import ENGINES, EngineChoice, choose_engine
+from elit_helpers.ensemble.settings import Ensemble
+from elit_helpers.finding.locate import find_atoms
+from elit_helpers.geometry.compare import edge_atoms
+from elit_helpers.io.micrograph import Micrograph
+from elit_helpers.pipeline.inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
+from elit_helpers.simulate.relax import relax, run_md
+from elit_helpers.simulate.result import Run
+from elit_helpers.structure.convert import to_atoms
+from elit_helpers.structure.write import write_structure
+
+MD_STEPS, TIMESTEP_FS = 200, 1.0
+
+BATCH = 4  # frames in memory at a time: a stack on disk may be larger than it
+START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `run_image` found out, from the picture to the run.
+
+    Attributes
+    ----------
+    micrograph
+        The frames as read.
+    pixel_size, pixel_size_source
+        What was used [Å/px], and whose word it is: ``"user"``, ``"lattice"`` or ``"file"``.
+    atoms_found
+        The table of atoms, every frame, flagged ones included.
+    structure
+        ASE `Atoms` of the chosen frame: measured positions [Å], not relaxed.
+    choice, relaxation, dynamics
+        The engine and why; its relaxation and its constant-energy run, the rim of the flake held.
+    warnings
+        What a careful reader should know, a sentence each.
+    provenance
+        Inputs, settings, versions, seeds and the numbers of each stage.
+    """
+
+    micrograph: Micrograph
+    pixel_size: float
+    pixel_size_source: str
+    atoms_found: pd.DataFrame
+    structure: Any
+    choice: EngineChoice
+    relaxation: Run
+    dynamics: Run
+    warnings: list[str]
+    provenance: dict
+
+
+def run_image(
+    image: PathLike | Micrograph,
+    *,
+    pixel_size: float | None = None,
+    material: str = "graphene",
+    engine: str = "auto",
+    ensemble: PathLike | Ensemble | None = None,
+    frame: int = 0,
+    rng: RandomState = 0,
+    show_progress: bool = False,
+) -> Report:
+    """Take a picture all the way: atoms with error bars, a structure, its relaxation, and 200 fs of dynamics.
+
+    Parameters
+    ----------
+    image
+        A file that `load_image` reads, what it returned, or the name of a fetched frame of `real_frames`.
+    pixel_size
+        In Å/px. If None it is measured from the lattice, and failing that taken from the file.
+    material
+        What the sheet is made of: one of those that an ensemble ships for, ``"graphene"`` or ``"MoS2"``.
+    engine
+        ``"auto"`` (chosen by the elements found) or a name from `ENGINES`.
+    ensemble
+        An ensemble of this material, or its folder; the one that ships if None.
+    frame
+        Which frame of a stack becomes the structure. Atoms are found in all of them.
+    rng
+        Seed of the velocities.
+    show_progress
+        Show a bar.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, NoAtomsFound, EngineMissing, SimulationError
+        Each says what to do.
+    """
+    check_material(material)
+    check_choice("engine", engine, ["auto", *ENGINES])
+    warnings: list[str] = []
+    bar = progress(total=5, desc="reading the image", enabled=show_progress)
+
+    def stage(name: str) -> None:
+        bar.update()
+        bar.set_description(name)
+
+    with bar:
+        nets = ensemble_of(material, ensemble)
+        micrograph = open_frames(image)
+        warnings += micrograph.metadata.get("notes", [])
+        check_choice("frame", frame, range(len(micrograph.frames)))
+        size, source = resolve_pixel_size(
+            micrograph, pixel_size, material=material, frame=frame, warnings=warnings
+        )
+        stage("finding atoms")
+        found = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
+        structure = to_atoms(found, frame=frame, material=material)
+        stage("relaxing")
+        choice = choose_engine(structure, engine=engine)
+        relaxation = relax(_rim_held(structure), engine=choice.name)
+        stage("molecular dynamics")
+        (seed,) = spawn_seeds(rng, 1)
+        md = {"steps": MD_STEPS, "timestep_fs": TIMESTEP_FS, "temperature_K": START_K, "ensemble": "nve"}
+        dynamics = run_md(relaxation.atoms, engine=choice.name, rng=seed, every=5, **md)
+        stage("reporting")
+    report = Report(
+        micrograph,
+        size,
+        source,
+        found,
+        structure,
+        choice,
+        relaxation,
+        dynamics,
+        warnings,
+        provenance={"md": md | {"seed": seed}},
+    )
+    report.provenance.update(_provenance(report, nets, material))
+    return report
+
+
+def _rim_held(structure: Any) -> Any:
+    """The structure with its outermost columns held: in the sample the sheet goes on beyond the picture."""
+    column = structure.arrays["table_row"]
+    _, first = np.unique(column, return_index=True)
+    rim = edge_atoms(structure[first])  # seen from above one atom hides the others of its column
+    held = structure.copy()
+    if not rim.all():
+        held.set_constraint(FixAtoms(mask=np.isin(column, column[first][rim])))
+    return held
+
+
+def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
+    """Write a report's files into `folder`, all of them or none.
+
+    Returns
+    -------
+    dict
+        Name of each file to its path: ``atoms_found.csv``, ``structure.extxyz``, ``POSCAR``,
+        ``structure.lmp``, ``md_log.csv``, ``overview.png`` and ``provenance.json``.
+    """
+    folder = check_folder(folder)
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".elit-") as temporary:
+            beside = Path(temporary)
+            report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
+            write_structure(report.structure, beside)
+            report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
+            (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
+            (beside / "provenance.json").write_text(
+                json.dumps(report.provenance, indent=1, default=str) + "\n"
+            )
+            written = {path.name: folder / path.name for path in sorted(beside.iterdir())}
+            for name, path in written.items():
+                os.replace(beside / name, path)
+    except BaseException:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    logger.info("wrote %s", folder)
+    return written
+
+
+def check_folder(folder: PathLike) -> Path:
+    """Return a folder to write to, refusing a file of that name before anything is computed."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`folder` is {folder}, which is a file. Choose a folder, or a name not there yet.")
+    return folder
+
+
+def overview(report: Report) -> Any:
+    """Draw a report on one figure: image, atoms, structure, temperature and energy."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplot_mosaic(
+        [["image", "atoms", "structure"], ["temperature", "temperature", "energy"]],
+        figsize=(13, 8), height_ratios=[2, 1.2], layout="constrained",
+    )  # fmt: skip
+    frame = report.structure.info.get("frame", 0)
+    picture, table = report.micrograph.frames[frame], report.atoms_found
+    size = 12 * min(1.0, 300 / len(report.structure))  # markers of thousands of atoms would hide the picture
+    plots.image(picture, pixel_size=report.pixel_size, ax=axes["image"], title=report.micrograph.name)
+    plots.image(picture, ax=axes["atoms"])
+    own = table[table["frame"] == frame]
+    plots.atoms(own, ax=axes["atoms"], size=size, flagged=True, title="atoms found")
+    axes["atoms"].set(xlim=axes["image"].get_xlim(), ylim=axes["image"].get_ylim())  # some lie just outside
+    spread = report.structure.arrays["position_std_A"]
+    plots.structure(
+        report.structure,
+        ax=axes["structure"],
+        values=spread,
+        label="spread of position [Å]",
+        title="structure",
+        size=size,
+    )
+    plots.temperature(
+        report.dynamics.log, ax=axes["temperature"], title=f"{report.choice.name}, constant energy"
+    )
+    plots.energy(report.dynamics.log, n_atoms=len(report.structure), ax=axes["energy"], title="energy")
+    return figure
+
+
+def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
+    table, source = report.atoms_found, report.micrograph.metadata.get("path")
+    flagged = table.loc[~table["kept"].astype(bool), "reason"].value_counts()
+    return notebook.provenance("elit_helpers run", [source] if source else []) | {
+        "material": material,
+        "pixel_size_A": report.pixel_size,
+        "pixel_size_source": report.pixel_size_source,
+        "pixel_size_file_A": report.micrograph.pixel_size,
+        "ensemble": nets.card,
+        "atoms_kept": int(table["kept"].sum()),
+        "atoms_flagged": {str(reason): int(n) for reason, n in flagged.items()},
+        "elements": {
+            str(k): int(v)
+            for k, v in pd.Series(report.structure.get_chemical_symbols()).value_counts().items()
+        },
+        "engine": dataclasses.asdict(report.choice),
+        "relaxation": report.relaxation.info,
+        "rim_held": sum(len(c.index) for c in report.relaxation.atoms.constraints),
+        "md_energy_drift_meV_per_atom": report.dynamics.info["drift_meV_per_atom"],
+        "warnings": report.warnings,
+    }

@@ -1,0 +1,1 @@
+"""Materials that know their lattice; sheets, defects, edges and contamination as ASE `Atoms`."""

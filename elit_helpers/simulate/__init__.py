@@ -1,0 +1,1 @@
+"""Relaxation and dynamics by a named engine."""

@@ -1,0 +1,204 @@
+"""One simulation from its plan to its `Run`: begun or gone on with, watched, saved, stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from elit_helpers.core.checks import (
+    PathLike,
+    RandomState,
+    check_choice,
+    check_positive,
+    logger,
+    resolve_rng,
+    spawn_seeds,
+)
+from elit_helpers.core.checks import progress as progress_bar
+from elit_helpers.engines import ase_driven, lammps_mpi, lammps_runs
+from elit_helpers.engines.catalogue import EngineChoice
+from elit_helpers.engines.lammps import NO_THREADS
+from elit_helpers.engines.plan import ENSEMBLES, Plan, SimulationError, Snapshot
+from elit_helpers.simulate import checkpoint as checkpoints
+from elit_helpers.simulate.record import Record, Share, Watch, check_watch, drift, with_velocities
+from elit_helpers.simulate.result import Run, common_info
+
+WORTH_SAYING_S = 10.0
+
+
+def dynamics_of(engine: str, plan: Plan) -> tuple[Callable[..., Iterator[Snapshot]], str]:
+    """What steps an engine, and the name it has there."""
+    kind, _, potential = engine.partition(":")
+    if kind != "lammps":
+        return ase_driven.dynamics, engine
+    return (lammps_mpi.dynamics if plan.ranks > 1 else lammps_runs.dynamics), potential
+
+
+class Simulation:
+    """A simulation that is about to run, or to go on from a checkpoint.
+
+    Parameters
+    ----------
+    atoms, choice, plan
+        What to move, with which engine, and how.
+    temperature_K
+        Of the velocities at the start [K]; None keeps those of `atoms`.
+    rng, watch, checkpoint
+        As in `run_md`.
+    """
+
+    def __init__(
+        self, atoms: Atoms, choice: EngineChoice, plan: Plan, *, temperature_K: float | None,
+        rng: RandomState, watch: Watch | None, checkpoint: PathLike | None,
+    ):  # fmt: skip
+        self.choice, self.checkpoint, self.temperature_K = choice, checkpoint, temperature_K
+        self._start_time = time.perf_counter()
+        seed, saved = spawn_seeds(rng, 1)[0], None
+        rotates_freely = plan.ensemble == "nve"
+        moving = with_velocities(atoms, temperature_K, resolve_rng(seed))
+        self.record = Record(moving, plan.timestep_fs, conserves_rotation=rotates_freely, watch=watch)
+        self._settings = {
+            "engine": choice.name, "temperature_K": temperature_K,
+            **{name: value for name, value in asdict(plan).items() if name not in _FREE},
+            "structure": checkpoints.fingerprint(atoms, velocities=temperature_K is None),
+        }  # fmt: skip
+        if checkpoint is not None:
+            known = self._settings | {"seed": None if rng is None else seed}
+            saved = checkpoints.load(checkpoint, self.record, known)
+        self.seed = saved["seed"] if saved else seed
+        self._settings["seed"] = self.seed
+        self._saving = Share(self.record.watch.share)
+        self.resumed_at = self.record.steps if saved else None
+        done = self.resumed_at or 0
+        # Noise that has been used is not used again.
+        self.plan = replace(plan, steps=max(plan.steps - done, 0), seed=self.seed + done)
+        self._looks: list[tuple[int, float, float]] = []  # step, wall and processor time
+        self.estimate_s: float | None = None
+
+    def run(self, *, progress: bool) -> Run:
+        """Run it to its end, or to where it is stopped."""
+        stopped = None
+        try:
+            with (
+                closing(self._moments()) as moments,
+                progress_bar(total=self.plan.steps, desc="MD", enabled=progress) as bar,
+            ):
+                for moment in moments:
+                    self._look(moment)
+                    bar.update(moment.step - (self.resumed_at or 0) - bar.n)
+                    if self._told_to_stop():
+                        stopped = "the callback said so"
+                        break
+        except KeyboardInterrupt:
+            if not self.record.rows:
+                raise
+            stopped = "interrupted"
+        except SimulationError as error:
+            if self.record.rows:
+                error.run = self._result(f"an error: {error}")
+            raise
+        if self.checkpoint is not None:
+            checkpoints.save(self.checkpoint, self.record, self._settings)
+        return self._result(stopped)
+
+    def _moments(self) -> Iterator[Snapshot]:
+        """What the engine gives, with the steps of an earlier run before it."""
+        done = self.resumed_at
+        if done is not None and not self.plan.steps:
+            return
+        call, name = dynamics_of(self.choice.name, self.plan)
+        start = self.record.start if done is None else self.record.last
+        for moment in call(start, name, self.plan):
+            if done is None:
+                yield moment
+            elif moment.step:  # the first one is the last of the earlier run
+                moment.step += done
+                yield moment
+
+    def _look(self, moment: Snapshot) -> None:
+        self.record.take(moment)
+        if self.checkpoint is not None and self._saving.allows():
+            with self._saving.spend():
+                checkpoints.save(self.checkpoint, self.record, self._settings)
+        self._looks = [*self._looks[:1], (moment.step, time.perf_counter(), time.process_time())]
+        if self.estimate_s is None and len(self._looks) == 2:
+            self._estimate()
+
+    def _estimate(self) -> None:
+        """What the whole will take, from the first steps."""
+        (first, begun, _), (last, now, _) = self._looks
+        steps = self.plan.steps
+        self.estimate_s = (now - begun) / max(last - first, 1) * steps
+        if self.estimate_s > WORTH_SAYING_S:
+            logger.info("%s: about %.0f s for %d steps", self.choice.name, self.estimate_s, steps)
+
+    def _told_to_stop(self) -> bool:
+        call = self.record.watch.on_progress
+        if call is None:
+            return False
+        answer = call(self.record.log())
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+    def _result(self, stopped: str | None) -> Run:
+        record, log = self.record, self.record.log()
+        (first, begun, cpu), (last, ended, cpu_end) = (
+            (self._looks[0], self._looks[-1]) if self._looks else ((0, 0.0, 0.0),) * 2
+        )
+        rate = len(record.start) * (last - first) / (ended - begun) if last > first else np.nan
+        plan = self.plan
+        info = common_info(self.choice, record.scale, self._start_time) | {
+            "ensemble": plan.ensemble, "temperature_K": self.temperature_K, "bath_K": plan.bath_K,
+            "timestep_fs": plan.timestep_fs, "seed": self.seed, "parallel": _in_words(self.choice.name, plan),
+            "drift_meV_per_atom": drift(log, len(record.start)), "atom_steps_per_s": rate,
+            "estimate_s": self.estimate_s, "cpu_s": cpu_end - cpu, "stopped": stopped,
+            "resumed_at": self.resumed_at,
+        }  # fmt: skip
+        frames = record.trajectory()
+        return Run(frames[-1], frames, log, self.choice.name, info, record.census())
+
+
+_FREE = ("steps", "seed", "threads", "ranks")  # a run may go on with others
+
+
+def check_plan(plan: Plan, engine: str, temperature_K: float | None, watch: Watch | None) -> None:
+    """Refuse settings that are out of range or that the engine has not."""
+    check_count("steps", plan.steps, at_least=0)
+    check_positive("timestep_fs", plan.timestep_fs, unit="fs")
+    if plan.timestep_fs > 3:
+        raise ValueError(
+            f"`timestep_fs` is {plan.timestep_fs:g} fs; a C–C bond swings in about 20 fs. Use 1 fs or less."
+        )
+    check_choice("ensemble", plan.ensemble, ENSEMBLES)
+    if temperature_K is not None:
+        check_positive("temperature_K", temperature_K, unit="K")
+    if plan.ensemble != "nve":
+        check_positive("bath_K", plan.bath_K, unit="K")
+    for name in ("every", "threads", "ranks"):
+        check_count(name, getattr(plan, name), at_least=1)
+    if not engine.startswith("lammps:") and (plan.ranks > 1 or plan.ensemble == "nvt-nose-hoover"):
+        what = f"`ranks` {plan.ranks}" if plan.ranks > 1 else f"`ensemble` {plan.ensemble!r}"
+        raise ValueError(f"{what} is for engines of LAMMPS; {engine!r} has one process, and 'nve' or 'nvt'.")
+    check_watch(watch, plan.every)
+
+
+def check_count(name: str, value: Any, *, at_least: int) -> None:
+    """Refuse what is no whole number, or too small a one."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
+        raise ValueError(f"`{name}` is {value!r}; it must be a whole number, at least {at_least}.")
+
+
+def _in_words(engine: str, plan: Plan) -> str:
+    """How many processors a run used, and why not more."""
+    kind, _, potential = engine.partition(":")
+    if kind != "lammps":
+        return "one process; its threads are those of OMP_NUM_THREADS"
+    used = "" if plan.ranks == 1 else f"{plan.ranks} ranks (MPI), "
+    if plan.threads > 1 and potential in NO_THREADS:
+        return f"{used}1 thread: {potential} has no variant with OpenMP; take ranks={plan.threads}"
+    return f"{used}{plan.threads} thread{'s (OpenMP)' if plan.threads > 1 else ''}"

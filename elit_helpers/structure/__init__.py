@@ -1,0 +1,1 @@
+"""The table of atoms to `Atoms` and back: cell, regions, patches, proposals, writers."""

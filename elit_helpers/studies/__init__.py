@@ -1,0 +1,1 @@
+"""Potentials compared, temperature sweeps, healing."""
