@@ -113,11 +113,11 @@ def test_a_pickle_in_an_ensembles_folder_is_never_run(tiny, tmp_path):
     with pytest.raises(CorruptEnsemble, match=r"member_00\.safetensors"):
         eh.load_ensemble(tmp_path / "e")
     card = tmp_path / "e" / "card.json"  # also with a hash that fits
-    from elit_helpers.course import notebook
+    from elit_helpers.core.files import sha256
 
     text = card.read_text()
     was = text.split('"member_00.safetensors": "')[1][:64]
-    card.write_text(text.replace(was, notebook.sha256(member)))
+    card.write_text(text.replace(was, sha256(member)))
     with pytest.raises(CorruptEnsemble, match="not a safetensors file"):
         eh.load_ensemble(tmp_path / "e")
     assert not (tmp_path / "ran").exists()

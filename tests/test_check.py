@@ -75,7 +75,7 @@ def test_memory_is_what_the_container_grants(monkeypatch):
 
 def test_a_changed_data_file_is_named(monkeypatch):
     table = pd.DataFrame({"name": ["a.npz", "b.csv"], "status": ["ok", "changed"]})
-    monkeypatch.setattr("elit_helpers.io.micrograph.verify_shipped", lambda: table)
+    monkeypatch.setattr("elit_helpers.data.shipped.verify_shipped", lambda: table)
     (found,) = check.shipped_data()
     assert found.status == "FAILED"
     assert "b.csv" in found.name

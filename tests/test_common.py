@@ -5,6 +5,7 @@ import pytest
 
 import elit_helpers as eh
 from elit_helpers.core import checks as common
+from elit_helpers.core.files import atomic_write
 
 
 def test_a_generator_is_passed_through_and_a_seed_repeats():
@@ -93,7 +94,7 @@ def test_atomic_write_leaves_nothing_of_a_failure(tmp_path):
     target.write_text("old")
 
     def write_half():
-        with common.atomic_write(target) as beside:
+        with atomic_write(target) as beside:
             beside.write_text("new")
             raise RuntimeError("half way")
 
@@ -105,7 +106,7 @@ def test_atomic_write_leaves_nothing_of_a_failure(tmp_path):
 
 def test_atomic_write_replaces_a_folder_whole(tmp_path):
     for names in (("a", "b"), ("c",)):
-        with common.atomic_write(tmp_path / "ensemble", folder=True) as beside:
+        with atomic_write(tmp_path / "ensemble", folder=True) as beside:
             for name in names:
                 (beside / name).write_text(name)
     assert [p.name for p in (tmp_path / "ensemble").iterdir()] == ["c"]

@@ -9,7 +9,7 @@ import pytest
 from dm_files import write_dm
 
 import elit_helpers as eh
-from elit_helpers.io import micrograph
+from elit_helpers.data.shipped import HALVES
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames"
 needs_real_frames = pytest.mark.skipif(not REAL.is_dir(), reason=f"real frames are not at {REAL}")
@@ -154,7 +154,7 @@ def test_trajectories_lose_one_atom_after_another_and_stay_at_300_K():
 
 
 def test_the_halves_of_the_movie_are_two_samples_and_truth_counts_in_its_half():
-    for half in micrograph.HALVES:
+    for half in HALVES:
         movie, truth = eh.load_movie(half), eh.load_movie_truth(half)
         assert movie.frames.shape == (8, 512, 512)
         assert sorted(truth["frame"].unique()) == list(range(8))

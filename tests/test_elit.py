@@ -10,8 +10,8 @@ import elit_helpers as eh
 from elit_helpers.elit import candidates, patches, select
 from elit_helpers.elit import labels as label_lines
 from elit_helpers.elit import rounds as elit_rounds
+from elit_helpers.elit.elements import assign_elements
 from elit_helpers.elit.honeycomb import Honeycomb
-from elit_helpers.elit.pairs import assign_elements
 from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.ensemble.settings import with_elements
 from elit_helpers.samples.sheets import columns

@@ -18,6 +18,8 @@ ORDER = (
     "structure", "engines", "simulate", "studies", "plots", "widgets", "cluster", "pipeline", "course",
 )
 # fmt: on
+NETWORKS = {"images", "calibration", "ensemble", "finding", "elit"}
+MATTER = {"geometry", "structure", "engines", "simulate", "studies"}
 HEAVY = {
     "torch",
     "atomai",
@@ -59,6 +61,15 @@ def imported(name):
 IMPORTS = {name: imported(name) for name in FILES}
 
 
+def reached(name):
+    """Return the folders that a file imports from, itself or through others."""
+    seen, todo = set(), {name}
+    while todo:
+        seen |= todo
+        todo = set().union(*(IMPORTS[one] for one in todo)) - seen
+    return {one.split(".")[0] for one in seen}
+
+
 def test_the_package_is_folders_and_the_door():
     at_the_door = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert at_the_door == {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
@@ -66,8 +77,19 @@ def test_the_package_is_folders_and_the_door():
     assert not [name for name in FILES if any(part[0] == "_" != part[1] for part in name.split("."))]
 
 
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_file_imports_only_from_the_folders_above_its_own(name):
+    place = ORDER.index(name.split(".")[0])
+    assert {one.split(".")[0] for one in IMPORTS[name]} <= set(ORDER[: place + 1])
+
+
 def test_no_files_import_each_other_in_a_circle():
     graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+@pytest.mark.parametrize("name", [name for name in INSIDE if name.split(".")[0] in MATTER])
+def test_matter_never_reaches_the_networks(name):
+    assert not reached(name) & NETWORKS
 
 
 def loaded_by(expression):
@@ -78,6 +100,17 @@ def loaded_by(expression):
 
 def test_importing_the_package_loads_nothing_heavy():
     assert not loaded_by("eh") & HEAVY
+
+
+@pytest.mark.parametrize(("name", "most"), [("rings", 6), ("to_atoms", 10), ("relax", 30)])
+def test_a_name_loads_few_files(name, most, record_testsuite_property):
+    files = {name_of(path) for path in FILES.values()} & {
+        module.removeprefix("elit_helpers.")
+        for module in loaded_by(f"eh.{name}")
+        if module.startswith("elit_helpers.")
+    }
+    record_testsuite_property(f"files loaded by eh.{name}", len(files))
+    assert len(files) <= most
 
 
 def test_every_public_name_can_be_reached_and_is_listed_once():

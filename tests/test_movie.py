@@ -10,8 +10,8 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 import elit_helpers as eh
-from elit_helpers.course.notebook import sha256
-from elit_helpers.io import micrograph
+from elit_helpers.core.files import sha256
+from elit_helpers.data.shipped import HALVES
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "movie"
@@ -51,19 +51,19 @@ def test_the_card_names_the_benchmark_and_holds_the_hash_of_each_file(card):
 
 
 def test_the_card_holds_the_hash_of_each_frame(card, recipe):
-    frames = np.concatenate([stored(half) for half in micrograph.HALVES])
+    frames = np.concatenate([stored(half) for half in HALVES])
     assert [entry["sha256"] for entry in card["frames"]] == [recipe.frame_hash(frame) for frame in frames]
 
 
 def test_frames_are_counts_of_16_bits(card):
-    for half in micrograph.HALVES:
+    for half in HALVES:
         frames = stored(half)
         assert (frames.shape, frames.dtype) == ((8, 512, 512), np.uint16)
         assert frames.max() < 1000
     assert sum((FOLDER / name).stat().st_size for name in card["files"]) < 5e6
 
 
-@pytest.mark.parametrize("half", micrograph.HALVES)
+@pytest.mark.parametrize("half", HALVES)
 def test_each_half_has_atoms_and_silicon_enough_outside_contamination(half, card):
     truth = eh.load_movie_truth(half)
     clear = truth[~truth["under_contamination"]]
@@ -76,7 +76,7 @@ def test_each_half_has_atoms_and_silicon_enough_outside_contamination(half, card
 
 
 def test_the_halves_are_two_samples_with_noise_of_their_own():
-    first, second = (stored(half).astype(float) for half in micrograph.HALVES)
+    first, second = (stored(half).astype(float) for half in HALVES)
     for a, b in zip(first, second, strict=True):
         fine = [np.diff(frame).ravel() for frame in (a, b)]
         assert abs(np.corrcoef(*fine)[0, 1]) < 0.05
@@ -85,7 +85,7 @@ def test_the_halves_are_two_samples_with_noise_of_their_own():
 
 
 def test_the_beam_changes_the_sample_from_frame_to_frame(card):
-    for half in micrograph.HALVES:
+    for half in HALVES:
         events = [entry["events_before"] for entry in card["frames"] if entry["half"] == half]
         assert events[0] == []
         assert all(2 <= len(happened) <= 4 for happened in events[1:])
@@ -107,7 +107,7 @@ def test_truth_has_elements_and_defects_also_of_what_lies_under_contamination():
     assert not truth.loc[~silicon, "defect"].str.startswith("Si ").any()
 
 
-@pytest.mark.parametrize("half", micrograph.HALVES)
+@pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize(
     "label",
     ["vacancy", "Stone-Wales", "5-8-5", "hole edge", "Si at an edge", "Si in the lattice, 3 bonds",

@@ -100,7 +100,7 @@ class TestRun:
         assert "lattice_mismatch" in provenance["engine"]
 
     def test_the_same_seed_gives_the_same_run(self, picture):
-        logs = [reports.run_image(picture, rng=4).dynamics.log for _ in range(2)]
+        logs = [eh.run_image(picture, rng=4).dynamics.log for _ in range(2)]
         pd.testing.assert_frame_equal(*logs)
 
     def test_older_files_in_the_folder_stay(self, picture, tmp_path):
@@ -117,7 +117,7 @@ class TestManyFrames:
         found = []
         for batch in (2, 8):
             monkeypatch.setattr(reports, "BATCH", batch)
-            found.append(reports.run_image(tmp_path, pixel_size=0.096, frame=2).atoms_found)
+            found.append(eh.run_image(tmp_path, pixel_size=0.096, frame=2).atoms_found)
         assert set(found[0]["frame"]) == {0, 1, 2}
         pd.testing.assert_frame_equal(*found)
 
@@ -477,7 +477,7 @@ def taken():
     truth[["row_px", "col_px"]] = pixels
     truth = truth[((pixels > 0) & (pixels < 199)).all(axis=1)]
     micrograph = eh.Micrograph(frame[None], name="simulated")
-    return truth, reports.run_image(micrograph, pixel_size=0.12, material="MoS2")
+    return truth, eh.run_image(micrograph, pixel_size=0.12, material="MoS2")
 
 
 class TestMoS2:

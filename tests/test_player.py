@@ -61,7 +61,7 @@ class TestPlayer:
         assert not draws
 
     def test_lengths_are_those_of_the_picture(self, frames):
-        from elit_helpers.engines.catalogue import stretched
+        from elit_helpers.simulate.result import stretched
         from elit_helpers.widgets.player import _bond_lengths
 
         large = [stretched(frame, 1.04) for frame in frames]

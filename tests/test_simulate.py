@@ -12,8 +12,11 @@ from elit_helpers import EngineMissing
 from elit_helpers.engines import lammps
 from elit_helpers.engines.catalogue import ENGINES, choose_engine
 from elit_helpers.engines.plan import SimulationError
+from elit_helpers.simulate.dynamics import run_md
+from elit_helpers.simulate.energies import single_point
 from elit_helpers.simulate.record import LOG_COLUMNS
-from elit_helpers.simulate.relax import relax, run_md, single_point, unscaled
+from elit_helpers.simulate.relax import relax
+from elit_helpers.simulate.result import unscaled
 
 LATTICE_A = 2.46
 

@@ -431,7 +431,7 @@ class TestEnergySpread:
             drawn.append(atoms.positions - uncertain.positions)
             return SimpleNamespace(get_potential_energy=lambda: 0.0)
 
-        monkeypatch.setattr("elit_helpers.simulate.relax.single_point", note)
+        monkeypatch.setattr("elit_helpers.simulate.energies.single_point", note)
         eh.energy_spread(uncertain, engine=ENGINE, samples=200, rng=1)
         moved = np.array(drawn)
         assert np.sqrt((moved**2).sum(axis=2).mean()) == pytest.approx(0.05, rel=0.03)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import elit_helpers as eh
-from elit_helpers.course.notebook import data_dir
+from elit_helpers.core.settings import data_dir
 
 RECIPE = Path(__file__).resolve().parent.parent / "data" / "recipes" / "measure_real_frames.py"
 
@@ -108,7 +108,7 @@ def test_the_figures_of_real_frames_ship_without_pixels():
 
 
 def test_a_folder_without_the_figures_says_how_to_make_them(monkeypatch, tmp_path):
-    monkeypatch.setattr("elit_helpers.calibration.statistics.data_dir", lambda: tmp_path)
+    monkeypatch.setattr("elit_helpers.data.shipped.data_dir", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="measure_real_frames"):
         eh.real_figures()
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import elit_helpers as eh
+from elit_helpers.core.files import sha256
 from elit_helpers.course import notebook
 
 
@@ -51,7 +52,7 @@ def test_a_file_goes_from_one_notebook_to_the_next(results):
 def test_provenance_names_the_inputs_by_their_hash(results):
     first = eh.hand_over("a.txt", write("a"), made_by="01")
     eh.hand_over("b.txt", write("b"), made_by="02", inputs=[eh.take("a.txt")])
-    assert eh.take("b.txt").provenance["inputs"] == {"a.txt": notebook.sha256(first)}
+    assert eh.take("b.txt").provenance["inputs"] == {"a.txt": sha256(first)}
 
 
 def test_nothing_stays_of_a_hand_over_that_fails(results):

@@ -20,7 +20,7 @@ from ase.io import read, write
 from ase.md.verlet import VelocityVerlet
 
 import elit_helpers as eh
-from elit_helpers.core.checks import atomic_write
+from elit_helpers.core.files import atomic_write
 from elit_helpers.engines import quantum
 
 LATTICE_A, CELLS, VACUUM_A = 2.475, 2, 5.0

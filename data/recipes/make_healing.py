@@ -27,7 +27,7 @@ from ase.constraints import FixAtoms
 from ase.io import read, write
 
 import elit_helpers as eh
-from elit_helpers.core.checks import atomic_write
+from elit_helpers.core.files import atomic_write
 
 SEED = 20261125
 FRAME, EMPTY_A, RADIUS_A = 0, (30.71, 30.10), 4.5  # the movie's frame, its vacancy, the cut round it

@@ -23,7 +23,7 @@ from ase.optimize import FIRE
 from tblite.ase import TBLite
 
 import elit_helpers as eh
-from elit_helpers.core.checks import atomic_write
+from elit_helpers.core.files import atomic_write
 from elit_helpers.studies.healing import _bonded
 
 RUN, BEFORE_FS, AFTER_FS = "xtb_CH_2.5_0_0_300_0", 170.0, 190.0

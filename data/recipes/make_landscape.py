@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.io import write
 
 import elit_helpers as eh
-from elit_helpers.core.checks import atomic_write
+from elit_helpers.core.files import atomic_write
 from elit_helpers.engines import quantum
 
 ENGINE, RADIUS_A = "tblite:gfn1", 4.0

@@ -30,7 +30,7 @@ from ase.data import covalent_radii
 from ase.io import read, write
 
 import elit_helpers as eh
-from elit_helpers.core.checks import atomic_write
+from elit_helpers.core.files import atomic_write
 
 VACUUM_A, FMAX, STEPS = 8.0, 0.03, 300
 PBE_FMAX, PBE_STEPS = 0.05, 60

@@ -31,7 +31,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 import elit_helpers as eh
-from elit_helpers.course.notebook import sha256
+from elit_helpers.core.files import sha256
 from elit_helpers.engines.catalogue import ENGINES
 from elit_helpers.engines.lammps import open_session
 from elit_helpers.images.contamination import contamination_map

@@ -14,7 +14,7 @@ import numpy as np
 from ase.io.vasp import write_vasp_xdatcar
 
 import elit_helpers as eh
-from elit_helpers.course.notebook import sha256
+from elit_helpers.core.files import sha256
 from elit_helpers.samples.sheets import nearest
 
 SEED = 300

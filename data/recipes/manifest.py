@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from elit_helpers.course.notebook import sha256
+from elit_helpers.core.files import sha256
 
 RECIPES = {
     "trajectories": "data/recipes/make_trajectories.py",

@@ -113,7 +113,7 @@ def calibrate(
     image : ndarray, shape (H, W)
         One frame. It should show a dozen cells or more.
     lattice : str or Material
-        A name from :data:`~elit_helpers.samples.MATERIALS`, or a material of your own. The picture tells
+        A name from :data:`~elit_helpers.MATERIALS`, or a material of your own. The picture tells
         square from hexagonal and graphene from a dichalcogenide, but not MoS2 from WS2 or hBN, whose columns
         differ too little: the name has to be right.
     nominal : float, optional

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from elit_helpers.calibration.averaged_cell import align, fit_spot, synthesise
 from elit_helpers.calibration.pixel_size import CalibrationFailed
 from elit_helpers.calibration.reflections import LatticeFit, Reflections, refine, reflections, search, window
 from elit_helpers.core.checks import check_frames, check_pixel_size
-from elit_helpers.course.notebook import data_dir
 from elit_helpers.samples.materials import Material
 from elit_helpers.samples.sheets import material_of
 
@@ -37,7 +33,7 @@ class FrameStatistics:
     noise : float
         RMS of a single pixel once lattice and background are taken away [column peaks].
     noise_blur_px : float
-        Correlation length of that noise [px], as in :class:`~elit_helpers.images.Imaging`; 0 if white.
+        Correlation length of that noise [px], as in :class:`~elit_helpers.Imaging`; 0 if white.
     dose : float
         Dose that would give this noise if all of it were counting statistics [counts per Å² and peak].
     level : float
@@ -232,33 +228,3 @@ def _spectrum(pieces, clean, pixel_size):
     total = np.bincount(which, power.ravel(), minlength=_BINS + 1)[:_BINS]
     filled = count > 0  # a small piece's frequencies are coarser than the bins
     return middle, np.interp(middle, middle[filled], total[filled] / count[filled])
-
-
-def real_figures() -> tuple[pd.DataFrame, dict[str, dict[str, np.ndarray]]]:
-    """Statistics of real frames, measured once by ``data/recipes/measure_real_frames.py``; no pixels ship.
-
-    Returns
-    -------
-    table : pandas.DataFrame
-        A row for each frame: ``name``, ``material``, ``sha256``, ``shape``, what
-        :meth:`FrameStatistics.summary` gives, what its calibration said (``pixel_size_std``, ``neighbours``,
-        ``agreement``, ``anisotropy``, ``shear_deg``), and ``refused``, the reason where it failed.
-    spectra : dict
-        Of the frames that were measured: name to ``{"frequency": …, "power": …}``, [1/Å] and [peaks² Å²].
-
-    Raises
-    ------
-    FileNotFoundError
-        If the file does not lie in the data folder.
-    """
-    path = data_dir() / "real_frames.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is not there; it ships with the course. Rebuild it with "
-            "`python data/recipes/measure_real_frames.py FOLDER` from frames of your own."
-        )
-    frames: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["frames"]
-    curves = ("frequency", "power")
-    spectra = {f["name"]: {key: np.array(f[key]) for key in curves} for f in frames if "power" in f}
-    table = pd.DataFrame([{key: value for key, value in f.items() if key not in curves} for f in frames])
-    return table, spectra

@@ -1,15 +1,11 @@
-"""Checks at the door, random generators, late imports, progress and type aliases."""
+"""Checks at the door, errors of our own, random generators, late imports, progress."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -192,27 +188,3 @@ def check_frames(images: Any, name: str = "image") -> np.ndarray:
         if frame.min() == frame.max():
             raise ValueError(f"`{name}`: frame {i} is constant ({frame.flat[0]:g} everywhere). Leave it out.")
     return frames
-
-
-@contextlib.contextmanager
-def atomic_write(path: PathLike, *, folder: bool = False) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and move it into place only if nothing was raised.
-
-    Parameters
-    ----------
-    path
-        Where the file (or folder) shall lie in the end. Its parent is made if it is not there.
-    folder
-        True if a folder is to be written; an older folder of that name is replaced whole.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The name keeps its endings, because many writers choose their format by them.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
-        target = Path(beside) / path.name
-        if folder:
-            target.mkdir()
-        yield target
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(target, path)

@@ -1,9 +1,13 @@
-"""How much memory a run may still use, also inside a container."""
+"""Settings from the environment: how much is computed, where things lie, threads and memory."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from elit_helpers.core.checks import check_choice
+
+RUN_MODES = ("demo", "class", "full")
 
 
 def memory_limit() -> tuple[float, str]:
@@ -23,3 +27,43 @@ def memory_limit() -> tuple[float, str]:
             known["the control group"] = float(text)
     source = min(known, key=known.get)
     return known[source], source
+
+
+def run_mode() -> str:
+    """Return how much is computed: ``"demo"``, ``"class"`` (default) or ``"full"``, from $ELIT_RUN."""
+    return check_choice("ELIT_RUN", os.environ.get("ELIT_RUN", "class"), RUN_MODES)
+
+
+def threads() -> int:
+    """Return how many threads to compute with: $ELIT_THREADS, else the processors this process may use."""
+    if wanted := os.environ.get("ELIT_THREADS"):
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise ValueError(f"`ELIT_THREADS` is {wanted!r}; it must be a whole number from 1 up.")
+        return int(wanted)
+    if "BINDER_SERVICE_HOST" in os.environ or "BINDER_REPO_URL" in os.environ:
+        return 1  # Binder shows the processors of the whole host and grants one
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def results_dir() -> Path:
+    """Return the folder for results: $ELIT_RESULTS, else ``results`` in the current folder."""
+    return Path(os.environ.get("ELIT_RESULTS", "results")).expanduser()
+
+
+def data_dir() -> Path:
+    """Return the folder of the data that ship: $ELIT_DATA, else ``data`` beside the package in a checkout.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, as in an installation without a checkout.
+    """
+    folder = Path(os.environ.get("ELIT_DATA", Path(__file__).resolve().parents[2] / "data")).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"The course data are not at {folder}. Clone the project and work inside it, "
+            "or set $ELIT_DATA to its `data` folder."
+        )
+    return folder

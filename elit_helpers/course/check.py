@@ -18,8 +18,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from elit_helpers.core.settings import memory_limit
-from elit_helpers.course import notebook
+from elit_helpers.core.settings import memory_limit, run_mode, threads
 
 DISTRIBUTION = "elit-helpers"
 OPTIONAL_EXTRAS = {"lab": "JupyterLab", "quantum": "DFT in notebook 05", "hpc": "clusters, notebook 07"}
@@ -218,8 +217,8 @@ def machine() -> Iterable[Finding]:
     enough = size >= MEMORY_NEEDED_GB * 1e9
     yield Finding("OK" if enough else "FAILED", "memory", text if enough else f"{text}; close other programs")
     try:
-        yield Finding("OK", "threads", str(notebook.threads()))
-        yield Finding("OK", "run mode", notebook.run_mode())
+        yield Finding("OK", "threads", str(threads()))
+        yield Finding("OK", "run mode", run_mode())
     except ValueError as error:
         yield Finding("FAILED", "settings", str(error))
 
@@ -227,10 +226,10 @@ def machine() -> Iterable[Finding]:
 # --------------------------------------------------------------------------- data
 def shipped_data() -> Iterable[Finding]:
     """Compare every file that ships with its hash; name those that differ."""
-    from elit_helpers.io import micrograph
+    from elit_helpers.data.shipped import verify_shipped
 
     try:
-        table = micrograph.verify_shipped()
+        table = verify_shipped()
     except (OSError, ValueError) as error:
         yield Finding("MISSING", "course data", str(error))
         return

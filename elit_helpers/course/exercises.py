@@ -81,9 +81,9 @@ def near(answer: Any, expected: float, tolerance: float) -> bool:
 @exercise("00.1")
 def _pixel_size_in_per_cent(answer: Any) -> tuple[bool, str]:
     from elit_helpers.calibration.pixel_size import calibrate
-    from elit_helpers.io import micrograph
+    from elit_helpers.data.shipped import load_movie
 
-    movie = micrograph.load_movie("development")
+    movie = load_movie("development")
     off = 100 * (movie.pixel_size / calibrate(movie.frames[0], nominal=movie.pixel_size).pixel_size - 1)
     if near(answer, off, 0.3):
         return True, f"Yes: {off:+.1f} %, and with it every distance you would have measured."
@@ -227,7 +227,7 @@ def _pixel_to_structure(answer: Any) -> tuple[bool, str]:
 
 @exercise("03.2")
 def _small_patch(answer: Any) -> tuple[bool, str]:
-    from elit_helpers.geometry import compare
+    from elit_helpers.geometry.bonds import coordination
 
     symbols = np.array(answer.get_chemical_symbols())
     if "H" not in symbols:
@@ -241,7 +241,7 @@ def _small_patch(answer: Any) -> tuple[bool, str]:
         )
     if len(answer) < 25:
         return False, f"With {len(answer)} atoms it fits, but more would too. Try a slightly larger radius."
-    if (compare.coordination(answer)[symbols == "H"] != 1).any():
+    if (coordination(answer)[symbols == "H"] != 1).any():
         return False, "A hydrogen has more or less than one bond; build it with `eh.patch`."
     return (
         True,

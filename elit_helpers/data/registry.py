@@ -11,7 +11,7 @@ import datetime as dt
 import functools
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -19,11 +19,12 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core.checks import atomic_write, check_choice, logger, require
-from elit_helpers.course.notebook import sha256
+from elit_helpers.core.checks import check_choice, check_pixel_size, logger, require
+from elit_helpers.core.files import atomic_write, sha256
 from elit_helpers.data.download import DownloadFailed, download
 from elit_helpers.data.pickled import read_plain
 from elit_helpers.io.frames import Signal, in_memory
+from elit_helpers.io.micrograph import Micrograph, _micrograph, load_image
 
 _RECORDS = "recorded.json"
 _checked: set[tuple] = set()  # copies that this process found whole: path, size and time of change
@@ -327,3 +328,45 @@ def _fill_gaps(array: np.ndarray) -> tuple[np.ndarray, int]:
     bad = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(1, bool)
     n = int(np.count_nonzero(bad))
     return (np.where(bad, np.median(array[~bad]), array), n) if 0 < n < array.size else (array, 0)
+
+
+def load_real(name: str, item: Any = None, *, pixel_size: float | None = None) -> Micrograph:
+    """Load a real frame or movie that is on this machine; nothing is downloaded.
+
+    Parameters
+    ----------
+    name
+        One of `real_frames()`. `fetch` brings it.
+    item
+        Which movie or composition of a collection, the first if None; ``metadata["items"]`` lists them.
+    pixel_size
+        [Å/px]. Counts before the file's own, which stays in ``metadata["pixel_size_file_A"]``.
+
+    Returns
+    -------
+    Micrograph
+        Its metadata hold ``shows``, ``licence``, ``citation`` and, where they are known,
+        ``pixel_size_lattice_A`` and ``pixel_size_nominal_A``. What an item of a collection holds besides the
+        picture is there too, and pixels without a value are filled and counted (``pixels_filled``).
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not on this machine; the text says how to get it.
+    DownloadFailed
+        If the copy is not what it should be.
+    ValueError
+        For an unknown name or item, or a name that stands for parameter files.
+    """
+    entry, path = local_copy(name)
+    if entry.kind == "parameters":
+        raise ValueError(f"{name!r} is parameters, not a picture: `eh.fetch({name!r})` gives its folder.")
+    if entry.kind == "frame":
+        if item is not None:
+            raise ValueError(f"`item` is {item!r}; {name!r} is one frame. Leave `item` out.")
+        real = load_image(path, pixel_size=pixel_size)
+    else:
+        given = None if pixel_size is None else check_pixel_size(pixel_size)
+        chosen = read_item(entry, path, item)
+        real = _micrograph(chosen, [], path, given, "auto")
+    return replace(real, name=name, metadata=real.metadata | entry.facts)

@@ -1,8 +1,8 @@
-"""Algorithm 1 (Ensemble Learning–Iterative Training): its lines as functions, and the loop around them.
+"""Algorithm 1 (Ensemble Learning–Iterative Training): the loop around its lines.
 
 A. Ghosh, B. G. Sumpter, O. Dyck, S. V. Kalinin, M. Ziatdinov, npj Comput. Mater. 7, 100 (2021),
-doi 10.1038/s41524-021-00569-7. Lines 1 and 6 are `train_ensemble`, lines 2 and 7 `predict`; lines 3, 5 and 9
-are written down in `_lines`; the loop is here.
+doi 10.1038/s41524-021-00569-7. Lines 1 and 6 are `train_ensemble`, lines 2 and 7 `predict`; line 3 is in
+`select`, line 5 in `pairs`, line 9 in `elements`.
 """
 
 from __future__ import annotations

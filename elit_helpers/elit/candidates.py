@@ -1,6 +1,6 @@
 """What can be believed of the atoms an ensemble finds: physics of a flat, threefold lattice.
 
-Private half of `elit`: which candidates sit as atoms do, where the lattice says one is missing, and how
+Which candidates sit as atoms do, where the lattice says one is missing, and how
 bright each is over its own surroundings. Positions are (M, 2) rows and columns in pixels of the image given.
 Lengths are written down for graphene and grow with the bond of the `sheet`.
 """

@@ -1,16 +1,24 @@
-"""Which element an atom is, by how bright it is and by what surrounds it: two mixture models.
+"""Which element an atom is (line 9 of Algorithm 1), by how bright it is and by what surrounds it.
 
-Private half of `elit`. In graphene one element is common and the other a rare, brighter impurity; in a sheet
-of two elements, such as MoS2, every atom has neighbours of the other kind.
+Two mixture models: in graphene one element is common and the other a rare, brighter impurity; in a sheet of
+two elements, such as MoS2, every atom has neighbours of the other kind.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_array
 
+from elit_helpers.core.checks import (
+    check_frames,
+    check_pixel_size,
+)
 from elit_helpers.elit import candidates
 from elit_helpers.elit.honeycomb import GRAPHENE, Honeycomb
+from elit_helpers.samples.materials import Material
 
 _FAR_A = 1.72  # Si to C in a sheet; the mean over three neighbours
 _SWAPPED = 0.1  # chance that a neighbour is of the same kind: at a grain boundary, or a foreign atom
@@ -104,3 +112,94 @@ def _moments(value: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     total = max(float(weight.sum()), 1e-9)
     mean = float((weight * value).sum() / total)
     return mean, max(float(np.sqrt((weight * (value - mean) ** 2).sum() / total)), 0.05)
+
+
+def assign_elements(
+    atoms: pd.DataFrame,
+    frames: np.ndarray,
+    *,
+    pixel_size: float,
+    material: str | Material = "graphene",
+    classes: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Tell two elements apart by intensity and neighbourhood.
+
+    An atom's brightness is taken over its own surroundings and relative to the atoms around, because a
+    hill of contamination lifts carbon above silicon elsewhere.
+
+    - In a sheet of *one* element the other is a rare and brighter impurity, which keeps its neighbours
+      further off. A mixture of two Gaussians in both decides.
+    - In a sheet of *two* elements every atom has neighbours of the other kind. A mixture in brightness in
+      which neighbours want opposite kinds decides; a foreign atom takes the name of its sublattice.
+
+    Parameters
+    ----------
+    atoms
+        Table of atoms; kept rows are judged, the others keep their element.
+    frames
+        The pictures (N, H, W) they were found in.
+    pixel_size
+        Of the frames [Å/px].
+    material
+        What the sheet is made of: three neighbours at one distance, seen from above.
+    classes
+        The common element and the impurity, by default carbon and silicon in graphene; for a sheet of two
+        elements those two.
+
+    Returns
+    -------
+    DataFrame
+        The table with ``element`` set and new columns ``relative_brightness``, ``mean_bond_A``,
+        ``impurity_chance`` (of the second class) and ``element_chance`` (of the element named); NaN where
+        not judged.
+
+    Raises
+    ------
+    ValueError
+        If the material is not threefold, or the classes are not two elements that it can hold.
+    """
+    frames, pixel_size = check_frames(frames, "frames"), check_pixel_size(pixel_size)
+    sheet = Honeycomb.of(material)
+    return assign_in_place(atoms.copy(), frames, pixel_size, sheet, check_classes(classes, sheet))
+
+
+def assign_in_place(
+    table: pd.DataFrame, frames: np.ndarray, pixel_size: float, sheet: Honeycomb, classes: tuple[str, str]
+) -> pd.DataFrame:
+    """Do what `assign_elements` does, in place."""
+    for name in ("relative_brightness", "mean_bond_A", "impurity_chance", "element_chance"):
+        table[name] = np.nan
+    kept, places, look = table["kept"].astype(bool), [], {"pixel_size": pixel_size, "sheet": sheet}
+    for frame, group in table[kept].groupby("frame", sort=False):
+        row_col = group[["row_px", "col_px"]].to_numpy()
+        bright = candidates.relative_brightness(frames[frame], row_col, **look)
+        table.loc[group.index, "relative_brightness"] = bright
+        table.loc[group.index, "mean_bond_A"] = candidates.mean_bond(row_col, **look)
+        places.append((group.index, row_col))
+    if kept.sum() < 10:
+        return table
+    if len(sheet.elements) == 1:
+        judged = table.loc[kept, ["relative_brightness", "mean_bond_A"]].to_numpy().T
+        table.loc[kept, "impurity_chance"] = impurity_chance(*judged, sheet=sheet)
+    else:
+        index = np.concatenate([index for index, _ in places])
+        bright = table.loc[index, "relative_brightness"].to_numpy()
+        chance = brighter_chance(bright, [row_col for _, row_col in places], **look)
+        table.loc[index, "impurity_chance"] = chance if classes[1] == sheet.elements[0] else 1 - chance
+    second = table.loc[kept, "impurity_chance"]
+    table.loc[kept, "element"] = np.where(second > 0.5, classes[1], classes[0])
+    table.loc[kept, "element_chance"] = np.maximum(second, 1 - second)
+    return table
+
+
+def check_classes(classes: Sequence[str] | None, sheet: Honeycomb) -> tuple[str, str]:
+    """Return the two elements to tell apart in a sheet; its own where none are given."""
+    if classes is None:
+        return sheet.default_classes
+    two = len(classes) == 2 and not isinstance(classes, str) and classes[0] != classes[1]
+    if not two or (len(sheet.elements) == 2 and set(classes) != set(sheet.elements)):
+        raise ValueError(
+            f"`classes` is {classes!r}; for {sheet.name} give two elements, such as "
+            f"{sheet.default_classes!r}."
+        )
+    return tuple(classes)

@@ -1,6 +1,6 @@
 """A threefold sheet seen from above: its bond, its elements, and the lengths that grow with the bond.
 
-Private half of `elit`. Algorithm 1 knows three things of its sample: that every atom has three neighbours at
+Algorithm 1 knows three things of its sample: that every atom has three neighbours at
 one distance, how dense they lie, and which of its elements are bright. All three are the material's.
 """
 

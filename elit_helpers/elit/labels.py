@@ -1,6 +1,6 @@
 """What is labelled in a frame of the experiment, and what is left open.
 
-Private half of `elit`. Positions are (M, 2) rows and columns in pixels of the resampled frame.
+Positions are (M, 2) rows and columns in pixels of the resampled frame.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
+from elit_helpers.core.coordinates import to_angstrom
 from elit_helpers.elit.candidates import (
     at,
     bond_pairs,
@@ -25,7 +26,6 @@ from elit_helpers.elit.candidates import (
 )
 from elit_helpers.elit.honeycomb import GRAPHENE, Honeycomb
 from elit_helpers.ensemble.networks import UNSURE
-from elit_helpers.images.forward import to_angstrom
 from elit_helpers.images.masks import DISC_A, element_mask
 
 _ROUGH = 3.2  # times as much as the lattice: so strongly only contamination varies

@@ -1,6 +1,6 @@
 """Training patches out of the experiment: where they are cut, and what makes them harder than they were.
 
-Private half of `elit`. Positions are (M, 2) rows and columns in pixels of the resampled frame.
+Positions are (M, 2) rows and columns in pixels of the resampled frame.
 """
 
 from __future__ import annotations

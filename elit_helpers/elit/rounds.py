@@ -1,7 +1,4 @@
-"""The loop of Algorithm 1, stage by stage: what each starts from, what it leaves, when to stop.
-
-Private half of `elit`.
-"""
+"""The loop of Algorithm 1, stage by stage: what each starts from, what it leaves, when to stop."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ import pandas as pd
 
 from elit_helpers.core.checks import NoAtomsFound, check_choice, logger
 from elit_helpers.elit.honeycomb import Honeycomb
-from elit_helpers.elit.pairs import LISTED_FROM, multi_class_pairs, one_class_pairs, select_among
-from elit_helpers.elit.select import agreement, lattice_summary
+from elit_helpers.elit.pairs import LISTED_FROM, multi_class_pairs, one_class_pairs
+from elit_helpers.elit.select import agreement, lattice_summary, select_among
 from elit_helpers.elit.stages import Checkpoint, Stage
 from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.ensemble.predict import Prediction, predict

@@ -1,7 +1,4 @@
-"""How the atoms of an ensemble, and of each of its members, look without knowing the truth.
-
-Private half of `elit`.
-"""
+"""Members without artifacts (line 3 of Algorithm 1): how the atoms of each look without knowing the truth."""
 
 from __future__ import annotations
 
@@ -12,11 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from elit_helpers.core.checks import (
+    check_frames,
+    check_positive,
+)
 from elit_helpers.elit import candidates
 from elit_helpers.elit.honeycomb import GRAPHENE, Honeycomb
 from elit_helpers.ensemble.predict import Prediction
+from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.finding.locate import locate_atoms
 from elit_helpers.finding.scores import nearest_neighbour_share, score_atoms
+from elit_helpers.samples.materials import Material
 
 _JUDGED = 2  # frames, evenly spread: a member with artifacts has them in each
 
@@ -115,3 +118,94 @@ def lattice_summary(
         "density": density,
         "lattice_score": 1.25 * share * density / max(0.25 * share + density, 1e-9),
     }
+
+
+def select_artifact_free(
+    ensemble: Ensemble,
+    prediction: Prediction,
+    frames: np.ndarray,
+    *,
+    material: str | Material = "graphene",
+    keep: Sequence[int] | None = None,
+    keep_from: float = 0.9,
+    min_members: int = 2,
+) -> tuple[Ensemble, pd.DataFrame]:
+    """Keep the members whose predictions look like a sheet of atoms (line 3 of Algorithm 1).
+
+    Three things that physics and the others say of each member's atoms in two of the frames, each between
+    0 and 1:
+
+    - `lattice`: share of the three nearest-neighbour distances that are a bond of the material,
+    - `agreement`: F1 of its atoms against those of the other members' mean,
+    - `contrast`: share of its atoms where the picture is brighter than around, by a quarter of what is usual.
+
+    The score is their product. Kept are the members that reach `keep_from` of the best score.
+
+    Parameters
+    ----------
+    ensemble, prediction
+        The members, and what they say of `frames` (from `predict`, with the members' maps).
+    frames
+        The experiment (N, H, W).
+    material
+        What the sheet is made of: three neighbours at one distance, seen from above.
+    keep
+        Numbers of the members to keep, where a person has looked; the scores are computed all the same.
+    keep_from
+        Share of the best score that is enough.
+    min_members
+        At least so many stay, the best ones: one member has no spread.
+
+    Returns
+    -------
+    Ensemble, DataFrame
+        What is kept; columns ``member, atoms, lattice, agreement, contrast, score, kept``.
+
+    Raises
+    ------
+    ValueError
+        If the prediction lacks the members' maps, or was made from other frames or another ensemble; if the
+        material is not threefold, or `keep` names a member that is not there.
+    """
+    sheet, frames = Honeycomb.of(material), check_match(prediction, frames)
+    if prediction.members is None or len(prediction.members) != len(ensemble):
+        raise ValueError(
+            "`prediction` must hold the maps of each member. Use predict(ensemble, ..., members=True)."
+        )
+    check_positive("keep_from", keep_from)
+    return select_among(
+        ensemble, prediction, frames, sheet, keep, keep_from=keep_from, min_members=min_members
+    )
+
+
+def select_among(
+    ensemble: Ensemble,
+    prediction: Prediction,
+    frames: np.ndarray,
+    sheet: Honeycomb,
+    keep: Sequence[int] | None,
+    *,
+    keep_from: float = 0.9,
+    min_members: int = 2,
+) -> tuple[Ensemble, pd.DataFrame]:
+    """Do what `select_artifact_free` does, with arguments that were checked."""
+    scores = member_scores(prediction, frames, sheet)
+    scores["score"] = scores["lattice"] * scores["agreement"] * scores["contrast"]
+    order = scores["score"].to_numpy().argsort()[::-1]
+    good = scores["score"] >= keep_from * scores["score"].max()
+    good.iloc[order[: min(min_members, len(ensemble))]] = True
+    chosen = sorted({int(i) for i in (np.flatnonzero(good) if keep is None else keep)})
+    selected = ensemble.subset(chosen)
+    scores["kept"] = scores["member"].isin(chosen)
+    return selected, scores
+
+
+def check_match(prediction: Prediction, frames: np.ndarray) -> np.ndarray:
+    """Return the frames as float32 (N, H, W) if the prediction is of them."""
+    frames = check_frames(frames, "frames")
+    if len(frames) != len(prediction) or frames.shape[1:] != tuple(prediction.shape_original):
+        raise ValueError(
+            f"`frames` has shape {frames.shape}, but the prediction is of {len(prediction)} frames of "
+            f"{tuple(prediction.shape_original)}. Pass the frames that went into predict."
+        )
+    return frames

@@ -1,7 +1,4 @@
-"""The stages of Algorithm 1 as they finish, kept in memory and, if asked, in a folder to resume from.
-
-Private half of `elit`.
-"""
+"""The stages of Algorithm 1 as they finish, kept in memory and, if asked, in a folder to resume from."""
 
 from __future__ import annotations
 
@@ -16,11 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core.checks import PathLike, RandomState, atomic_write, spawn_seeds
-from elit_helpers.course import notebook
+from elit_helpers.core.checks import PathLike, RandomState, spawn_seeds
+from elit_helpers.core.files import atomic_write, sha256
 from elit_helpers.ensemble.settings import Ensemble
-from elit_helpers.ensemble.storage import CorruptEnsemble, weights_sha256
-from elit_helpers.ensemble.train import load_ensemble, save_ensemble
+from elit_helpers.ensemble.storage import CorruptEnsemble, load_ensemble, save_ensemble, weights_sha256
 
 _RUN, _ROW, _ATOMS = "run.json", "stage.json", "atoms.npz"
 _TEXT = ("element", "reason")  # columns of the table of atoms
@@ -106,7 +102,7 @@ class Checkpoint:
             return None
         home = self.folder / stage
         record = _read_json(home / _ROW)
-        if not (home / _ATOMS).is_file() or notebook.sha256(home / _ATOMS) != record.get("atoms_sha256"):
+        if not (home / _ATOMS).is_file() or sha256(home / _ATOMS) != record.get("atoms_sha256"):
             raise CorruptEnsemble(
                 f"{home / _ATOMS} is missing or does not match its hash in {_ROW}. Delete the folder {home} "
                 "and run again: the stage is then computed anew."
@@ -125,7 +121,7 @@ class Checkpoint:
             save_ensemble(stage.ensemble, home / "ensemble")
             columns = {name: stage.atoms[name].to_numpy() for name in stage.atoms}
             np.savez(home / _ATOMS, **columns | {name: columns[name].astype(str) for name in _TEXT})
-            record = {"row": stage.row, "notes": stage.notes, "atoms_sha256": notebook.sha256(home / _ATOMS)}
+            record = {"row": stage.row, "notes": stage.notes, "atoms_sha256": sha256(home / _ATOMS)}
             (home / _ROW).write_text(json.dumps(record, indent=1) + "\n")
         shutil.rmtree(self.members(name), ignore_errors=True)  # what was in it is in the stage now
 

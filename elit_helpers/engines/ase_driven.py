@@ -1,6 +1,6 @@
-"""The engines that ASE steps: the quantum ones of `_quantum`, and the Lennard-Jones of the lesson.
+"""The engines that ASE steps: the quantum ones, and the Lennard-Jones of the lesson.
 
-Only `elit_helpers.simulate` uses this file; the two generators have the signature of those in `_lammps_runs`.
+The two generators have the signature of those in `lammps_runs`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which engines there are, which elements each knows, which one to take, and a structure at its lattice."""
+"""Which engines there are, which elements each knows, and which one to take."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-import numpy as np
 import pandas as pd
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 
 from elit_helpers.core.checks import check_choice
 
@@ -156,53 +154,3 @@ def _refuse_unknown_elements(name: str, found: set[str]) -> None:
         f"(it knows {', '.join(sorted(known))}). "
         f"Engines that know {', '.join(sorted(found))}: {', '.join(others)}; or pass engine='auto'."
     )
-
-
-def scale_of(atoms: Atoms) -> float:
-    """By which factor a structure's lengths are those of an engine and not those of the picture."""
-    return float(atoms.info.get("lattice_scale", 1.0))
-
-
-def to_own_lattice(atoms: Atoms, engine: str) -> tuple[Atoms, float]:
-    """Bring a structure from the picture's lattice to the engine's, and say by which factor it now differs.
-
-    Engines within 1 % of graphene leave the picture's lattice as it is (factor 1.0), and take out the factor
-    that another engine has put in.
-    """
-    lattice, present = ENGINES[engine].lattice_A, scale_of(atoms)
-    if lattice is None or not np.any(atoms.symbols == "C"):
-        return atoms.copy(), present
-    wanted = 1.0
-    if abs(lattice / PICTURE_LATTICE_A - 1) > 0.01:
-        wanted = lattice / (_lattice_of(atoms) / present)
-    if abs(wanted / present - 1) < 0.01:
-        return atoms.copy(), present
-    return stretched(atoms, wanted / present), wanted
-
-
-def _lattice_of(atoms: Atoms) -> float:
-    """Median distance of second neighbours across carbon atoms with three bonds [Å].
-
-    Noise in the positions lengthens it by a third of what it adds to a bond; the median ignores defects.
-    Where there are too few such atoms for a median it is graphene's.
-    """
-    carbon = atoms[atoms.symbols == "C"]
-    first, bond = neighbor_list("iD", carbon, 1.75)
-    threefold = np.bincount(first, minlength=len(carbon)) == 3
-    if threefold.sum() < 30:
-        return PICTURE_LATTICE_A * scale_of(atoms)
-    arms = bond[threefold[first]].reshape(-1, 3, 3)
-    return float(np.median(np.linalg.norm(arms - np.roll(arms, 1, axis=1), axis=2)))
-
-
-def stretched(atoms: Atoms, factor: float) -> Atoms:
-    """All distances times `factor`: about the origin of a periodic cell, about its centre for a flake."""
-    new = atoms.copy()
-    periodic = np.asarray(atoms.pbc, bool)
-    fixed = np.where(periodic, 0.0, atoms.positions.mean(axis=0))
-    new.positions = fixed + (atoms.positions - fixed) * factor
-    if periodic[:2].any():
-        cell = np.array(atoms.cell)
-        cell[:2] *= factor
-        new.cell = cell
-    return new

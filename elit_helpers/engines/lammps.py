@@ -1,6 +1,6 @@
 """LAMMPS from inside Python: load it, put a structure into its box, give it commands, read it back.
 
-How it is run is in `_lammps_runs`. All of it holds in every process of a parallel run as well: each is given
+How it is run is in `lammps_runs`. All of it holds in every process of a parallel run as well: each is given
 the same structure and the same commands, and each gets all atoms back.
 """
 

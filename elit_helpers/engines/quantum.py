@@ -155,7 +155,7 @@ def calculator(name: str, atoms: Atoms) -> Calculator:
     Parameters
     ----------
     name
-        A key of `NAMES`. ``tblite``: the Γ point only, electrons at 300 K. ``dftb+``: see `_dftb_plus`.
+        A key of `NAMES`. ``tblite``: the Γ point only, electrons at 300 K. ``dftb+``: see `dftb_plus`.
         ``gpaw:pbe``: LCAO with the dzp basis on a grid of 0.2 Å, Fermi smearing of 0.1 eV. The last two take
         `k_points`.
     atoms

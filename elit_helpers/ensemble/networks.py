@@ -1,8 +1,8 @@
-"""AtomAI and torch, contained: the half of `ensemble` that touches them.
+"""AtomAI and torch, contained.
 
 AtomAI seeds the global generators whenever a trainer is made, prints, names files relative to the working
 directory, trains on fixed chunks of the data, and pads images without cropping them back. Everything that
-knows of this is here; who trains when is in `_training_jobs`, how a frame is cut into tiles in `_tiles`.
+knows of this is here; who trains when is in `jobs`, how a frame is cut into tiles in `tiles`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from elit_helpers.core import checks
-from elit_helpers.course import notebook
+from elit_helpers.core.settings import threads
 from elit_helpers.ensemble import networks, tiles
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.images.normalise import normalise
@@ -193,9 +193,7 @@ class _Nets:
                 self.nets = [
                     networks.make_net(w, n_classes=len(e.classes), settings=e.settings) for w in e.weights
                 ]
-            self.pool = ThreadPoolExecutor(
-                notebook.threads(), "elit-predict", initializer=networks.use_one_thread
-            )
+            self.pool = ThreadPoolExecutor(threads(), "elit-predict", initializer=networks.use_one_thread)
             stack.callback(self.pool.shutdown, wait=True, cancel_futures=True)
             self.stack = stack.pop_all()
         return self

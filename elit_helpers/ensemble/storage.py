@@ -1,19 +1,28 @@
-"""Files of an ensemble: safetensors written whole or not at all, and what a stopped training left behind."""
+"""Ensembles as files, written whole or not at all: those that ship, and what a stopped training left."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from elit_helpers.core import checks
 from elit_helpers.core.checks import ElitError, PathLike, require
+from elit_helpers.core.files import atomic_write, sha256
 from elit_helpers.ensemble.networks import Weights
+from elit_helpers.ensemble.settings import Ensemble, TrainSettings
+
+_CARD = "card.json"
+_HOME = Path(__file__).parent / "shipped"
 
 _JOB = "job.json"
 _NEXT = "Delete the folder to train anew, or name another as `checkpoint`."
@@ -181,3 +190,101 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         else:
             found.append(name)
     return found
+
+
+def save_ensemble(ensemble: Ensemble, folder: PathLike) -> Path:
+    """Write an ensemble to a folder, whole or not at all: a safetensors file a member and a readable card.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    with atomic_write(folder, folder=True) as target:
+        hashes = {}
+        for i, weights in enumerate(ensemble.weights):
+            name = f"member_{i:02d}.safetensors"
+            write_weights(target / name, weights)
+            hashes[name] = sha256(target / name)
+        card = {
+            "classes": list(ensemble.classes),
+            "pixel_size": ensemble.pixel_size,
+            "temperature": ensemble.temperature,
+            "network": "atomai Unet",
+            "settings": dataclasses.asdict(ensemble.settings),
+            "card": ensemble.card,
+            "sha256": hashes,
+        }
+        (target / _CARD).write_text(_readable(card) + "\n", encoding="utf-8")
+        if len(ensemble.history):
+            ensemble.history.round({"loss": 6}).to_csv(target / "history.csv", index=False)
+    return Path(folder)
+
+
+def _readable(card: dict[str, Any]) -> str:
+    """Return JSON with a line for each entry, and short lists on one."""
+    text = json.dumps(card, indent=1, ensure_ascii=False)
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m[1]) + "]", text)
+
+
+def load_ensemble(folder: PathLike) -> Ensemble:
+    """Read an ensemble that `save_ensemble` wrote. No code in it can run: it is numbers and JSON only.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no ensemble in the folder.
+    CorruptEnsemble
+        If the card cannot be read, or a member is missing or was changed; the file is named.
+    """
+    folder = Path(folder)
+    if not (folder / _CARD).is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no ensemble: {_CARD} is not there. Pass a folder made by save_ensemble, "
+            "or use default_ensemble()."
+        )
+    try:
+        card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        # Cards from before these could be chosen
+        settings = TrainSettings(**{"layers": (1, 2, 2, 3), **card["settings"]})
+        classes, temperature = tuple(card["classes"]), float(card.get("temperature", 1.0))
+        names, pixel_size = card["sha256"], float(card["pixel_size"])
+        if not names or any(Path(name).name != name for name in names):
+            raise ValueError("it lists no member, or one outside the folder")
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise CorruptEnsemble(
+            f"{folder / _CARD} cannot be read ({error}). Train or download it again."
+        ) from error
+    weights = [_load_member(folder / name, expected) for name, expected in sorted(names.items())]
+    log = folder / "history.csv"
+    history = pd.read_csv(log) if log.is_file() else pd.DataFrame(columns=["member", "step", "loss"])
+    return Ensemble(classes, weights, settings, pixel_size, card["card"], history, temperature)
+
+
+def _load_member(path: Path, expected: str) -> Weights:
+    if not path.is_file():
+        raise CorruptEnsemble(
+            f"{path} is missing, though {_CARD} lists it. Train or download the ensemble again."
+        )
+    if sha256(path) != expected:
+        raise CorruptEnsemble(
+            f"{path} does not match its hash in {_CARD}: it was changed or cut off. "
+            "Delete the folder and train or download the ensemble again."
+        )
+    return read_weights(path)[0]
+
+
+def shipped_materials() -> tuple[str, ...]:
+    """Return the materials that `default_ensemble` knows."""
+    return tuple(sorted(p.name for p in _HOME.iterdir() if (p / _CARD).is_file()))
+
+
+def default_ensemble(material: str = "graphene") -> Ensemble:
+    """Return the ensemble that ships with the package, trained on simulated frames only.
+
+    Raises
+    ------
+    ValueError
+        If there is none for this material; the text lists those there are.
+    """
+    return load_ensemble(_HOME / checks.check_choice("material", material, shipped_materials()))

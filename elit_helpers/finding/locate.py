@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from elit_helpers.core.checks import check_positive, require
+from elit_helpers.core.coordinates import to_angstrom
 from elit_helpers.ensemble.predict import Prediction, predict_stream
 from elit_helpers.ensemble.settings import Ensemble
-from elit_helpers.images.forward import to_angstrom
 from elit_helpers.images.masks import DISC_A
 from elit_helpers.images.resample import resample_positions
 

@@ -9,10 +9,10 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from elit_helpers.core.checks import check_positive
+from elit_helpers.geometry.compare import rms
 from elit_helpers.geometry.matching import match_positions
+from elit_helpers.samples.materials import GRAPHENE_BOND_A, GRAPHENE_DENSITY
 
-GRAPHENE_BOND_A = 1.42
-GRAPHENE_DENSITY = 0.3818  # atoms/Å² of a perfect sheet with a = 2.46 Å
 CONTAMINATION_REACH_A = 1.5  # a false atom this close to a hidden one lies on the contamination
 
 
@@ -230,8 +230,3 @@ def _summarise_scores(per_frame: pd.DataFrame, pairs: pd.DataFrame) -> dict[str,
         "element_confusion": pd.crosstab(pairs["truth"], pairs["found"]),
         "per_frame": per_frame,
     }
-
-
-def rms(values) -> float:
-    values = np.asarray(values, float)
-    return float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")

@@ -1,12 +1,4 @@
-"""Bonds as directed edges of a flat graph, and the rings found by walking round its faces.
-
-matscipy counts shortest-path rings but does not say which atoms are in them. A sheet has a plane, so each
-of its rings is a face: follow a bond, always turn into the sharpest left, and come back. That finds the
-atoms, costs a time linear in them, and knows the outer edge too. A test holds both counts together.
-
-A hole is a face with an area, the outer edge is the one face that goes round a whole piece. What stands free
-inside a hole is a piece of its own with such a face of its own, and yet no edge of the flake.
-"""
+"""Who is bonded to whom: bonds as directed edges of a flat graph, their lengths and angles."""
 
 from __future__ import annotations
 
@@ -16,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from ase.data import atomic_numbers, covalent_radii
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from elit_helpers.core.checks import require
+from elit_helpers.core.checks import RandomState, require, resolve_rng
 
 Cutoffs = Mapping[tuple[str, str], float]
 
@@ -45,16 +36,6 @@ class Edges:
     j: np.ndarray
     vector: np.ndarray
     image: np.ndarray
-
-
-@dataclass(frozen=True)
-class Face:
-    """A closed walk: its atoms in order, the bond vectors, the signed area (negative: round a piece) [Å²]."""
-
-    atoms: np.ndarray
-    vectors: np.ndarray
-    area: float
-    closed: bool
 
 
 def find_edges(atoms: Any, cutoffs: Cutoffs | None = None) -> Edges:
@@ -100,121 +81,113 @@ def boxed(atoms: Any) -> Any:
     return boxed
 
 
-def prune(edges: Edges, n: int) -> Edges:
-    """Drop dangling atoms, over and over, until every atom left has two bonds: what can be part of a ring."""
-    while True:
-        degree = np.bincount(edges.i, minlength=n)
-        keep = (degree[edges.i] > 1) & (degree[edges.j] > 1)
-        if keep.all():
-            return edges
-        edges = Edges(edges.i[keep], edges.j[keep], edges.vector[keep], edges.image[keep])
+def bonds(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
+    """List who is bonded to whom.
 
-
-def walk_faces(edges: Edges) -> list[Face]:
-    """Walk round every face of the flat graph (seen along z), each directed bond used once.
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Structure; bonds cross those cell walls that are periodic.
+    cutoffs : dict, optional
+        Longest bond for each pair of elements [Å]. By default C–C 1.75, C–Si 2.10, Si–Si 2.50, C–H 1.30,
+        and 1.2 times the sum of the covalent radii for others.
 
     Returns
     -------
-    list of Face
-        Inner faces have a positive area. A closed face of negative area goes round a whole piece; one that
-        does not close runs along the open edge of a periodic ribbon. `on_rim` tells which are the edge.
+    DataFrame
+        One row a bond: ``i, j, element_i, element_j, pair`` ("C-Si"), ``length_A``; if the structure has
+        ``position_std_A`` (root mean square distance in the plane), ``length_std_A``: what of it lies along
+        the bond, half of the variance of each end.
     """
-    n = len(edges.i)
-    if not n:
-        return []
-    shift = edges.image.T
-    forth = np.lexsort((*shift, edges.j, edges.i))
-    back = np.lexsort((*-shift, edges.i, edges.j))
-    reverse = np.empty(n, int)
-    reverse[forth] = back
-    angle = np.arctan2(edges.vector[:, 1], edges.vector[:, 0])
-    order = np.lexsort((angle, edges.i))
-    first = np.searchsorted(edges.i[order], edges.i[order], side="left")
-    last = np.searchsorted(edges.i[order], edges.i[order], side="right") - 1
-    rank = np.arange(n)
-    clockwise = np.empty(n, int)
-    clockwise[order] = order[np.where(rank > first, rank - 1, last)]
-    following = clockwise[reverse].tolist()
-    seen, faces = np.zeros(n, bool), []
-    for start in range(n):
-        if not seen[start]:
-            walk = [start]
-            seen[start] = True
-            while (step := following[walk[-1]]) != start:
-                seen[step] = True
-                walk.append(step)
-            faces.append(_face(edges, np.array(walk)))
-    return faces
+    edges = find_edges(atoms, cutoffs)
+    once = _once(edges)
+    i, j = edges.i[once], edges.j[once]
+    symbols = np.array(atoms.get_chemical_symbols(), object)
+    pair = ["-".join(sorted(ends)) for ends in zip(symbols[i], symbols[j], strict=True)]
+    table = pd.DataFrame(
+        {
+            "i": i,
+            "j": j,
+            "element_i": symbols[i],
+            "element_j": symbols[j],
+            "pair": pair,
+            "length_A": np.linalg.norm(edges.vector[once], axis=1),
+        }
+    )
+    if "position_std_A" in atoms.arrays:
+        spread = atoms.arrays["position_std_A"]
+        table["length_std_A"] = np.hypot(spread[i], spread[j]) / np.sqrt(2)
+    return table
 
 
-def _face(edges: Edges, walk: np.ndarray) -> Face:
-    vectors = edges.vector[walk]
-    corner = np.cumsum(vectors[:, :2], axis=0)
-    following = np.roll(corner, -1, axis=0)
-    area = 0.5 * float(np.sum(corner[:, 0] * following[:, 1] - corner[:, 1] * following[:, 0]))
-    return Face(edges.i[walk], vectors, area, bool(np.abs(corner[-1]).max() < 1e-6))
+def _once(edges: Edges) -> np.ndarray:
+    """Mark one of the two directions of each bond; one to its own image is told apart by the image."""
+    image = [tuple(shift) for shift in edges.image]
+    ends = zip(edges.i, edges.j, image, strict=True)
+    return np.array([(i, j, s) < (j, i, tuple(-x for x in s)) for i, j, s in ends], bool)
 
 
-def on_rim(atoms: Any, edges: Edges) -> np.ndarray:
-    """Mark the atoms on the outer rim of a flake or ribbon, (N,) bool; what hangs or lies outside included.
+def angles(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
+    """List the angles between the bonds of each atom.
 
-    What lies in a hole, be it an atom, a chain that hangs into it or a free fragment, is not on the rim.
+    Returns
+    -------
+    DataFrame
+        One row an angle i–j–k with the corner in the middle: ``i, j, k``, ``elements`` ("C-Si-C") and
+        ``angle_deg``.
     """
-    n, rim = len(atoms), np.zeros(len(atoms), bool)
-    graph = coo_matrix((np.ones(len(edges.i)), (edges.i, edges.j)), shape=(n, n))
-    count, piece = connected_components(graph, directed=False)
-    faces = walk_faces(edges)
-    inner = [face for face in faces if face.closed and face.area > 1e-6]
-    own = np.array([piece[face.atoms[0]] for face in inner], int)
-    corners = [polygon(atoms, face) for face in inner]
-    of_piece: list[list[Face]] = [[] for _ in range(count)]
-    for face in faces:
-        of_piece[piece[face.atoms[0]]].append(face)
-    for k, around in enumerate(of_piece):
-        members = np.flatnonzero(piece == k)
-        if count == 1 or not _enclosed(atoms, members, [corners[f] for f in np.flatnonzero(own != k)]):
-            walked = [face.atoms for face in _outermost(around)]
-            rim[np.concatenate(walked) if walked else members[: not around]] = (
-                True  # an atom alone has no face
-            )
-    return rim
+    edges = find_edges(atoms, cutoffs)
+    unit = edges.vector / np.linalg.norm(edges.vector, axis=1, keepdims=True)
+    symbols, rows = atoms.get_chemical_symbols(), []
+    for own in np.split(np.arange(len(edges.i)), np.flatnonzero(np.diff(edges.i)) + 1):
+        for first, second in itertools.combinations(own, 2):
+            i, j, k = edges.j[first], edges.i[first], edges.j[second]
+            angle = np.degrees(np.arccos(np.clip(unit[first] @ unit[second], -1, 1)))
+            rows.append((i, j, k, f"{symbols[i]}-{symbols[j]}-{symbols[k]}", angle))
+    return pd.DataFrame(rows, columns=["i", "j", "k", "elements", "angle_deg"])
 
 
-def _outermost(faces: list[Face]) -> list[Face]:
-    """The faces along the outside of one piece: none for a sheet that is periodic both ways."""
-    along = [face for face in faces if not face.closed]
-    finite = (
-        abs(sum(face.area for face in faces)) < 1.0
-    )  # each bond is walked forth and back; else it is a cell
-    if along or not faces or not finite:
-        return along
-    return [min(faces, key=lambda face: face.area)]  # just one, even where bonds cross and others turn round
+def coordination(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
+    """Return how many bonds each atom has, (N,) int."""
+    return np.bincount(find_edges(atoms, cutoffs).i, minlength=len(atoms))
 
 
-def _enclosed(atoms: Any, members: np.ndarray, polygons: list[np.ndarray]) -> bool:
-    """Whether each of these atoms lies inside one of these polygons, or inside an image of one."""
-    if not polygons:
-        return False
-    low, high = (np.array([side(points, axis=0) for points in polygons]) for side in (np.min, np.max))
-    steps = [(-1, 0, 1) if periodic else (0,) for periodic in atoms.pbc & atoms.cell.any(1)]
-    images = np.array(list(itertools.product(*steps))) @ atoms.cell.array
-    for point in atoms.positions[members]:
-        places = (point + images)[:, None, :2]
-        image, face = np.nonzero(((low <= places) & (places <= high)).all(axis=2))
-        if not any(inside(polygons[f], places[i, 0]) for i, f in zip(image, face, strict=True)):
-            return False
-    return True
+def bond_spread(
+    atoms: Any, *, samples: int = 200, cutoffs: Cutoffs | None = None, rng: RandomState = None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Carry the spread of the positions to the bonds by drawing structures within it.
 
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Structure with the array ``position_std_A``, the root mean square distance in the plane: along x
+        and along y an atom is spread by 1/√2 of it.
+    samples : int
+        Structures to draw; the bonds are those of `atoms` in each.
+    cutoffs : dict, optional
+        As in `bonds`.
+    rng : int, Generator or None
+        Seed or generator.
 
-def polygon(atoms: Any, face: Face) -> np.ndarray:
-    """Corners (M, 2) of a face, in order and not wrapped at cell walls [Å]."""
-    return atoms.positions[face.atoms[0], :2] + np.cumsum(face.vectors[:, :2], axis=0)
+    Returns
+    -------
+    DataFrame, (samples,) float array
+        `bonds` with ``sampled_mean_A, sampled_std_A`` (noise makes a bond longer on average, as moving an
+        end sideways never shortens it), and the mean bond of every drawn structure [Å].
 
-
-def inside(polygon: np.ndarray, point: np.ndarray) -> bool:
-    """Whether a point (2,) lies in a polygon (M, 2)."""
-    x, y = (polygon - point).T  # a bond that hangs into the face is walked both ways and crossed twice
-    following_x, following_y = np.roll(x, -1), np.roll(y, -1)
-    crossing = (y > 0) != (following_y > 0)
-    height = np.where(crossing, following_y - y, 1.0)
-    return bool(np.count_nonzero(crossing & (x - y * (following_x - x) / height > 0)) % 2)
+    Raises
+    ------
+    ValueError
+        The structure has no finite ``position_std_A``.
+    """
+    spread = atoms.arrays.get("position_std_A")
+    if spread is None or not np.isfinite(spread).all():
+        raise ValueError("`atoms` needs a finite array `position_std_A`; `to_atoms` sets it from the table.")
+    generator, table = resolve_rng(rng), bonds(atoms, cutoffs=cutoffs)
+    edges = find_edges(atoms, cutoffs)
+    straight = edges.vector[_once(edges)]
+    noise = generator.normal(size=(samples, len(atoms), 2)) * (spread[:, None] / np.sqrt(2))
+    bent = np.repeat(straight[None], samples, axis=0)
+    bent[..., :2] += noise[:, table["j"]] - noise[:, table["i"]]
+    length = np.linalg.norm(bent, axis=2)
+    return table.assign(sampled_mean_A=length.mean(0), sampled_std_A=length.std(0)), length.mean(axis=1)

@@ -1,106 +1,16 @@
-"""Pure numbers on tables of atoms and on structures: how good, how sure, how bonded, how different.
-
-Nothing here reads a file, trains or simulates. Tables are those of `locate`; structures are `ase.Atoms`
-whose x and y lie in the plane of the sheet.
-"""
+"""How different two structures are in the plane, and what a trajectory looks like in the mean."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core.checks import RandomState, check_choice, resolve_rng
-from elit_helpers.finding.scores import GRAPHENE_BOND_A, rms
-from elit_helpers.geometry.bonds import Cutoffs, Edges, find_edges, on_rim
+from elit_helpers.core.checks import check_choice
 from elit_helpers.geometry.matching import align, fit_similarity, match_positions
-
-# ---------------------------------------------------------------- bonds, angles, rings
-
-
-def bonds(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
-    """List who is bonded to whom.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Structure; bonds cross those cell walls that are periodic.
-    cutoffs : dict, optional
-        Longest bond for each pair of elements [Å]. By default C–C 1.75, C–Si 2.10, Si–Si 2.50, C–H 1.30,
-        and 1.2 times the sum of the covalent radii for others.
-
-    Returns
-    -------
-    DataFrame
-        One row a bond: ``i, j, element_i, element_j, pair`` ("C-Si"), ``length_A``; if the structure has
-        ``position_std_A`` (root mean square distance in the plane), ``length_std_A``: what of it lies along
-        the bond, half of the variance of each end.
-    """
-    edges = find_edges(atoms, cutoffs)
-    once = _once(edges)
-    i, j = edges.i[once], edges.j[once]
-    symbols = np.array(atoms.get_chemical_symbols(), object)
-    pair = ["-".join(sorted(ends)) for ends in zip(symbols[i], symbols[j], strict=True)]
-    table = pd.DataFrame(
-        {
-            "i": i,
-            "j": j,
-            "element_i": symbols[i],
-            "element_j": symbols[j],
-            "pair": pair,
-            "length_A": np.linalg.norm(edges.vector[once], axis=1),
-        }
-    )
-    if "position_std_A" in atoms.arrays:
-        spread = atoms.arrays["position_std_A"]
-        table["length_std_A"] = np.hypot(spread[i], spread[j]) / np.sqrt(2)
-    return table
-
-
-def _once(edges: Edges) -> np.ndarray:
-    """Mark one of the two directions of each bond; one to its own image is told apart by the image."""
-    image = [tuple(shift) for shift in edges.image]
-    ends = zip(edges.i, edges.j, image, strict=True)
-    return np.array([(i, j, s) < (j, i, tuple(-x for x in s)) for i, j, s in ends], bool)
-
-
-def angles(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:
-    """List the angles between the bonds of each atom.
-
-    Returns
-    -------
-    DataFrame
-        One row an angle i–j–k with the corner in the middle: ``i, j, k``, ``elements`` ("C-Si-C") and
-        ``angle_deg``.
-    """
-    edges = find_edges(atoms, cutoffs)
-    unit = edges.vector / np.linalg.norm(edges.vector, axis=1, keepdims=True)
-    symbols, rows = atoms.get_chemical_symbols(), []
-    for own in np.split(np.arange(len(edges.i)), np.flatnonzero(np.diff(edges.i)) + 1):
-        for first, second in itertools.combinations(own, 2):
-            i, j, k = edges.j[first], edges.i[first], edges.j[second]
-            angle = np.degrees(np.arccos(np.clip(unit[first] @ unit[second], -1, 1)))
-            rows.append((i, j, k, f"{symbols[i]}-{symbols[j]}-{symbols[k]}", angle))
-    return pd.DataFrame(rows, columns=["i", "j", "k", "elements", "angle_deg"])
-
-
-def coordination(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
-    """Return how many bonds each atom has, (N,) int."""
-    return np.bincount(find_edges(atoms, cutoffs).i, minlength=len(atoms))
-
-
-def edge_atoms(atoms: Any, *, cutoffs: Cutoffs | None = None) -> np.ndarray:
-    """Return which atoms lie on the outer edge of a flake or ribbon, (N,) bool; what hangs on it included.
-
-    The rim of a hole is no edge, nor is what hangs into a hole or lies free in it.
-    """
-    return on_rim(atoms, find_edges(atoms, cutoffs))
-
-
-# ---------------------------------------------------------------- differences, error bars
+from elit_helpers.samples.materials import GRAPHENE_BOND_A
 
 
 def compare_structures(
@@ -221,42 +131,6 @@ def mean_structure(frames: Sequence[Any], *, skip: int = 0) -> Any:
     return mean
 
 
-def bond_spread(
-    atoms: Any, *, samples: int = 200, cutoffs: Cutoffs | None = None, rng: RandomState = None
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Carry the spread of the positions to the bonds by drawing structures within it.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        Structure with the array ``position_std_A``, the root mean square distance in the plane: along x
-        and along y an atom is spread by 1/√2 of it.
-    samples : int
-        Structures to draw; the bonds are those of `atoms` in each.
-    cutoffs : dict, optional
-        As in `bonds`.
-    rng : int, Generator or None
-        Seed or generator.
-
-    Returns
-    -------
-    DataFrame, (samples,) float array
-        `bonds` with ``sampled_mean_A, sampled_std_A`` (noise makes a bond longer on average, as moving an
-        end sideways never shortens it), and the mean bond of every drawn structure [Å].
-
-    Raises
-    ------
-    ValueError
-        The structure has no finite ``position_std_A``.
-    """
-    spread = atoms.arrays.get("position_std_A")
-    if spread is None or not np.isfinite(spread).all():
-        raise ValueError("`atoms` needs a finite array `position_std_A`; `to_atoms` sets it from the table.")
-    generator, table = resolve_rng(rng), bonds(atoms, cutoffs=cutoffs)
-    edges = find_edges(atoms, cutoffs)
-    straight = edges.vector[_once(edges)]
-    noise = generator.normal(size=(samples, len(atoms), 2)) * (spread[:, None] / np.sqrt(2))
-    bent = np.repeat(straight[None], samples, axis=0)
-    bent[..., :2] += noise[:, table["j"]] - noise[:, table["i"]]
-    length = np.linalg.norm(bent, axis=2)
-    return table.assign(sampled_mean_A=length.mean(0), sampled_std_A=length.std(0)), length.mean(axis=1)
+def rms(values) -> float:
+    values = np.asarray(values, float)
+    return float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")

@@ -1,4 +1,4 @@
-"""Rings of a sheet, their census, and names for what is not perfect graphene.
+"""Names for what is not perfect graphene.
 
 A defect is a group of non-hexagons that share bonds. Its name follows from the sizes of its rings and from
 how many atoms it lacks, which the lattice round it tells exactly: see `_missing_atoms`.
@@ -15,56 +15,8 @@ import pandas as pd
 from ase.geometry import find_mic
 from scipy.sparse.csgraph import connected_components
 
-from elit_helpers.geometry.bonds import Cutoffs, find_edges, prune, walk_faces
-
-
-def rings(atoms: Any, *, cutoffs: Cutoffs | None = None, max_size: int | None = None) -> pd.DataFrame:
-    """List the rings of a sheet, seen along z.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        A sheet or a flake; bonds must not cross when seen from above.
-    cutoffs : dict, optional
-        As in `bonds`. One bond more or less over the cut-off turns two rings into one.
-    max_size : int, optional
-        Leave out larger rings; a hole is a large ring.
-
-    Returns
-    -------
-    DataFrame
-        One row a ring: ``size``, ``atoms`` (tuple of indices, counter-clockwise), ``mean_bond_A``,
-        ``x_A, y_A`` of its centre and ``area_A2``.
-    """
-    edges, rows = prune(find_edges(atoms, cutoffs), len(atoms)), []
-    for face in walk_faces(edges):
-        size = len(face.atoms)
-        if face.closed and face.area > 0 and (max_size is None or size <= max_size):
-            corner = atoms.positions[face.atoms[0]] + np.cumsum(face.vectors, axis=0)
-            rows.append(
-                (
-                    size,
-                    tuple(face.atoms.tolist()),
-                    np.linalg.norm(face.vectors, axis=1).mean(),
-                    *corner.mean(axis=0)[:2],
-                    face.area,
-                )
-            )
-    table = pd.DataFrame(rows, columns=["size", "atoms", "mean_bond_A", "x_A", "y_A", "area_A2"])
-    return table.sort_values(["size", "y_A", "x_A"], ignore_index=True)
-
-
-def ring_census(atoms: Any, *, cutoffs: Cutoffs | None = None, max_size: int = 12) -> pd.DataFrame:
-    """Count rings by size, with the mean bond of each size and its spread.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``size``: ``count``, ``mean_bond_A`` and ``std_bond_A`` over the rings of that size.
-    """
-    table = rings(atoms, cutoffs=cutoffs, max_size=max_size)
-    means = table.groupby("size")["mean_bond_A"]
-    return pd.DataFrame({"count": means.size(), "mean_bond_A": means.mean(), "std_bond_A": means.std(ddof=0)})
+from elit_helpers.geometry.bonds import Cutoffs, find_edges
+from elit_helpers.geometry.rings import prune, rings
 
 
 def defects(atoms: Any, *, cutoffs: Cutoffs | None = None) -> pd.DataFrame:

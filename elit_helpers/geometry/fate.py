@@ -12,47 +12,11 @@ import pandas as pd
 from ase.geometry import find_mic
 
 from elit_helpers.geometry.bonds import COOLED, CUTOFFS, Cutoffs, find_edges
-from elit_helpers.geometry.defects import defects, rings
+from elit_helpers.geometry.defects import defects
 from elit_helpers.geometry.matching import match_positions
+from elit_helpers.geometry.rings import rings
 
 SAME_PLACE_A = 0.8  # two places of a Stone–Wales defect are at least 1.23 Å apart, two of a vacancy 1.42 Å
-
-_LECTURE = (
-    "1-2 1.529 2-3 1.403 3-4 1.628 4-5 1.358 5-6 1.378 6-7 1.474 7-8 1.324 8-9 1.270 9-10 1.390 10-11 1.411 "
-    "11-12 1.470 12-13 2.336 13-14 1.413 6-10 1.693 14-15 1.412 15-16 1.423 14-17 1.698 17-18 1.544 "
-    "18-19 1.256 19-3 1.674 13-4 1.596 16-12 1.351"
-)
-
-
-def published_bonds() -> pd.DataFrame:
-    """Return the bonds that the lecture prints for a defect at 4000 K.
-
-    Returns
-    -------
-    DataFrame
-        One row a bond: ``name`` ("1-2"), ``i, j`` (the lecture's numbers of the atoms), ``length_A``. In
-        ``attrs``: the ``source``, its ``doi``, ``temperature_K``, and ``sentence``, the mean bond [Å] by
-        size of the ring as the same slides say it in words (which the table contradicts).
-
-    References
-    ----------
-    A. Ghosh, "Bridging experiments with theory: ELIT to HPC simulations", slides of lecture 12 in the
-    repository SergeiVKalinin/ML-ElectronMicroscopy-2023; ab initio molecular dynamics of a graphene patch.
-    """
-    words = _LECTURE.split()
-    rows = [
-        (name, *map(int, name.split("-")), float(length))
-        for name, length in zip(words[::2], words[1::2], strict=True)
-    ]
-    table = pd.DataFrame(rows, columns=["name", "i", "j", "length_A"])
-    table.attrs = {
-        "source": "A. Ghosh, Bridging experiments with theory: ELIT to HPC simulations (slides), lecture 12 "
-        "of SergeiVKalinin/ML-ElectronMicroscopy-2023; ab initio molecular dynamics",
-        "doi": "10.1038/s41524-022-00733-7",
-        "temperature_K": 4000.0,
-        "sentence": {5: 1.606, 7: 1.430},
-    }
-    return table
 
 
 def defect_bonds(

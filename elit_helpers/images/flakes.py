@@ -1,6 +1,7 @@
 """Random pieces of a sheet for training pairs: bare columns, drawn hundreds of times a second.
 
-`samples` builds structures for people; here only what a picture of 10 Å needs is drawn, without ASE.
+The folder `samples` builds structures for people; here only what a picture of 10 Å needs is drawn, without
+ASE.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Flake:
 
 
 def random_flake(recipe, lattice: Lattice, length: float, rng: np.random.Generator) -> Flake:
-    """Draw a piece of a sheet as a :class:`~elit_helpers.images.Recipe` describes it.
+    """Draw a piece of a sheet as a :class:`~elit_helpers.Recipe` describes it.
 
     Parameters
     ----------

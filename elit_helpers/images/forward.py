@@ -1,14 +1,15 @@
 """From positions to a picture: where an atom lands, how it is blurred, what the microscope adds.
 
 Intensities are in units of one carbon spot's peak, so that a noise of 1 means "as strong as a carbon atom"
-whatever the detector's gain. Shared by :mod:`elit_helpers.images` and the recipes of the training data.
+whatever the detector's gain. The recipes of the training data share the units.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from elit_helpers.core.checks import check_pixel_size, check_positive, resolve_rng
+from elit_helpers.core.checks import check_positive, resolve_rng
+from elit_helpers.core.coordinates import to_pixels
 from elit_helpers.images.contamination import contamination_map
 from elit_helpers.images.disturbances import (
     at_columns,
@@ -19,51 +20,6 @@ from elit_helpers.images.disturbances import (
 )
 from elit_helpers.images.microscope import check_known
 from elit_helpers.images.spots import add_spots
-
-
-def to_pixels(positions_A, *, pixel_size, height):
-    """Turn structure coordinates into image coordinates.
-
-    Parameters
-    ----------
-    positions_A : array-like, shape (M, 2) or (M, 3)
-        x to the right and y upwards [Å]; a third column is ignored.
-    pixel_size : float
-        [Å/px].
-    height : int
-        Rows of the image [px]; y = 0 lies at the centre of the last row.
-
-    Returns
-    -------
-    ndarray, shape (M, 2)
-        row, column [px], with fractions.
-    """
-    check_pixel_size(pixel_size)
-    xy = np.asarray(positions_A, float)
-    xy = xy.reshape(-1, xy.shape[-1]) if xy.size else np.zeros((0, 2))
-    return np.column_stack([height - 1 - xy[:, 1] / pixel_size, xy[:, 0] / pixel_size])
-
-
-def to_angstrom(row_col, *, pixel_size, height):
-    """Turn image coordinates into structure coordinates; the inverse of :func:`to_pixels`.
-
-    Parameters
-    ----------
-    row_col : array-like, shape (M, 2)
-        row, column [px].
-    pixel_size : float
-        [Å/px].
-    height : int
-        Rows of the image [px].
-
-    Returns
-    -------
-    ndarray, shape (M, 2)
-        x, y [Å].
-    """
-    check_pixel_size(pixel_size)
-    rc = np.asarray(row_col, float).reshape(-1, 2)
-    return np.column_stack([rc[:, 1] * pixel_size, (height - 1 - rc[:, 0]) * pixel_size])
 
 
 def render(positions, weights, *, imaging):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from elit_helpers.core.checks import check_pixel_size, check_positive
-from elit_helpers.images.forward import to_pixels
+from elit_helpers.core.coordinates import to_pixels
 
 NET_PIXEL = 0.15
 """Pixel size of everything a network sees [Å/px]."""

@@ -1,17 +1,11 @@
-"""Images and their labels from atoms, and the way back to one pixel size.
-
-Owns the one pair of functions between pixels and Å (:func:`to_pixels`, :func:`to_angstrom`), resampling and
-augmentation. The forward model itself is in ``_optics``, masks in ``_masks`` (integer channels, background
-last), recipes and simulated training pairs in ``_recipes`` and ``_training``, the measurement of the pixel
-size in ``_calibrate``; all are reached from here.
-"""
+"""Images brought to another pixel size, and positions back to the original one."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-from elit_helpers.core.checks import RandomState, check_frames, check_pixel_size, resolve_rng
+from elit_helpers.core.checks import check_frames, check_pixel_size
 from elit_helpers.images.masks import NET_PIXEL
 
 
@@ -50,32 +44,3 @@ def resample(
 def resample_positions(row_col: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     """Positions in a resampled image [px] → positions in the original image [px]."""
     return np.asarray(row_col, float).reshape(-1, 2) / np.asarray(scale, float)
-
-
-def augment(images: np.ndarray, labels: np.ndarray, rng: RandomState = None) -> tuple[np.ndarray, np.ndarray]:
-    """Turn and mirror each pair at random: the eight symmetries of a square.
-
-    Parameters
-    ----------
-    images : ndarray, shape (N, H, H)
-    labels : ndarray, shape (N, H, H)
-    rng : int, Generator or None
-
-    Returns
-    -------
-    images, labels : ndarrays of the same shapes, new in memory
-    """
-    rng = resolve_rng(rng)
-    images, labels = np.asarray(images), np.asarray(labels)
-    if images.shape != labels.shape or images.ndim != 3 or images.shape[1] != images.shape[2]:
-        raise ValueError(
-            f"`images` {images.shape} and `labels` {labels.shape} must both be (N, H, H): only a square "
-            "keeps its shape under a quarter turn. Cut square patches first."
-        )
-    turns, flips = rng.integers(0, 4, len(images)), rng.random(len(images)) < 0.5
-    out = [np.empty_like(images), np.empty_like(labels)]
-    for i, (k, flip) in enumerate(zip(turns, flips, strict=True)):
-        for source, to in zip((images, labels), out, strict=True):
-            turned = np.rot90(source[i], k)
-            to[i] = turned[:, ::-1] if flip else turned
-    return out[0], out[1]

@@ -243,3 +243,32 @@ def _normalise(image):
 @lru_cache(maxsize=16)
 def _blur(n, width_px):
     return gaussian_filter1d(np.eye(n), width_px, axis=0, truncate=3).astype(np.float32)
+
+
+def augment(images: np.ndarray, labels: np.ndarray, rng: RandomState = None) -> tuple[np.ndarray, np.ndarray]:
+    """Turn and mirror each pair at random: the eight symmetries of a square.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, H)
+    labels : ndarray, shape (N, H, H)
+    rng : int, Generator or None
+
+    Returns
+    -------
+    images, labels : ndarrays of the same shapes, new in memory
+    """
+    rng = resolve_rng(rng)
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.shape != labels.shape or images.ndim != 3 or images.shape[1] != images.shape[2]:
+        raise ValueError(
+            f"`images` {images.shape} and `labels` {labels.shape} must both be (N, H, H): only a square "
+            "keeps its shape under a quarter turn. Cut square patches first."
+        )
+    turns, flips = rng.integers(0, 4, len(images)), rng.random(len(images)) < 0.5
+    out = [np.empty_like(images), np.empty_like(labels)]
+    for i, (k, flip) in enumerate(zip(turns, flips, strict=True)):
+        for source, to in zip((images, labels), out, strict=True):
+            turned = np.rot90(source[i], k)
+            to[i] = turned[:, ::-1] if flip else turned
+    return out[0], out[1]

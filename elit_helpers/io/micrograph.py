@@ -1,12 +1,7 @@
-"""Microscope files to images with a pixel size, and the course's own data by name.
-
-What ships lies in the project's ``data`` folder, each file with its hash in ``MANIFEST.json`` and a card in
-``README.md``. Real frames of others are known by name; only `fetch` downloads.
-"""
+"""A microscope file to a `Micrograph`: frames with a pixel size, and what the file says of them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +11,6 @@ import numpy as np
 import pandas as pd
 
 from elit_helpers.core.checks import PathLike, check_choice, check_pixel_size, logger
-from elit_helpers.course.notebook import data_dir, sha256
-from elit_helpers.data.registry import local_copy, read_item
 from elit_helpers.io.axes import SETTINGS
 from elit_helpers.io.formats import picture
 from elit_helpers.io.frames import IN_MEMORY_MB, Frames
@@ -25,9 +18,6 @@ from elit_helpers.io.frames import IN_MEMORY_MB, Frames
 SQUARE = 0.005
 """Rows and columns may differ by this share before it is said."""
 _UNITS = {"kV": "kV", "us": "µs", "s": "s", "mm": "mm", "mrad": "mrad", "pA": "pA"}
-
-HALVES = ("development", "scoring")
-MOVIE_FRAMES = {"development": range(0, 8), "scoring": range(8, 16)}
 
 
 @dataclass
@@ -132,7 +122,6 @@ def _figure(value):
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-# --------------------------------------------------------------------------- microscope files
 def load_image(
     path: PathLike,
     *,
@@ -242,143 +231,3 @@ def _stated_size(chosen, notes):
         )
         known |= {"pixel_size_rows_A": abs(row), "pixel_size_columns_A": abs(column)}
     return size, known | {"pixel_size_file_A": size}
-
-
-# --------------------------------------------------------------------------- real frames by name
-def load_real(name: str, item: Any = None, *, pixel_size: float | None = None) -> Micrograph:
-    """Load a real frame or movie that is on this machine; nothing is downloaded.
-
-    Parameters
-    ----------
-    name
-        One of `real_frames()`. `fetch` brings it.
-    item
-        Which movie or composition of a collection, the first if None; ``metadata["items"]`` lists them.
-    pixel_size
-        [Å/px]. Counts before the file's own, which stays in ``metadata["pixel_size_file_A"]``.
-
-    Returns
-    -------
-    Micrograph
-        Its metadata hold ``shows``, ``licence``, ``citation`` and, where they are known,
-        ``pixel_size_lattice_A`` and ``pixel_size_nominal_A``. What an item of a collection holds besides the
-        picture is there too, and pixels without a value are filled and counted (``pixels_filled``).
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is not on this machine; the text says how to get it.
-    DownloadFailed
-        If the copy is not what it should be.
-    ValueError
-        For an unknown name or item, or a name that stands for parameter files.
-    """
-    entry, path = local_copy(name)
-    if entry.kind == "parameters":
-        raise ValueError(f"{name!r} is parameters, not a picture: `eh.fetch({name!r})` gives its folder.")
-    if entry.kind == "frame":
-        if item is not None:
-            raise ValueError(f"`item` is {item!r}; {name!r} is one frame. Leave `item` out.")
-        real = load_image(path, pixel_size=pixel_size)
-    else:
-        given = None if pixel_size is None else check_pixel_size(pixel_size)
-        chosen = read_item(entry, path, item)
-        real = _micrograph(chosen, [], path, given, "auto")
-    return replace(real, name=name, metadata=real.metadata | entry.facts)
-
-
-# --------------------------------------------------------------------------- what ships
-def load_movie(half: str | None = "development") -> Micrograph:
-    """The experiment-like movie of graphene with holes, Si and contamination.
-
-    Parameters
-    ----------
-    half
-        ``"development"`` (frames 0 to 7, to train on and to look at), ``"scoring"`` (8 to 15, another
-        sample, to be judged on only) or None for both.
-
-    Returns
-    -------
-    Micrograph
-        Counts as float32; the pixel size is the nominal one, as files have it.
-    """
-    check_choice("half", half, (*HALVES, None))
-    parts = [load_image(data_dir() / "movie" / f"{name}.npz") for name in HALVES if half in (name, None)]
-    first = parts[0]
-    frames = np.concatenate([p.frames for p in parts])
-    return Micrograph(
-        frames, first.pixel_size, "file", first.metadata, "movie" if half is None else f"movie, {half}"
-    )
-
-
-def load_movie_truth(half: str | None = "scoring") -> pd.DataFrame:
-    """Where the movie's atoms are. For scoring only: training on it would teach nothing about an experiment.
-
-    Parameters
-    ----------
-    half
-        As for :func:`load_movie`.
-
-    Returns
-    -------
-    DataFrame
-        ``frame, row_px, col_px, x_A, y_A, element, under_contamination, defect``. ``frame`` counts in the
-        half asked for (0 to 7); x and y are true Å. ``attrs["pixel_size"]`` is the true pixel size.
-    """
-    check_choice("half", half, (*HALVES, None))
-    folder = data_dir() / "movie"
-    table = pd.read_csv(folder / "truth.csv", keep_default_na=False)
-    if half is not None:
-        numbers = MOVIE_FRAMES[half]
-        table = table[table["frame"].between(numbers[0], numbers[-1])].reset_index(drop=True)
-        table["frame"] -= numbers[0]
-    table.attrs.update(json.loads((folder / "truth.json").read_text(encoding="utf-8")))
-    return table
-
-
-def trajectory_names() -> list[str]:
-    """Names that :func:`load_trajectory` knows, from no atom removed to three."""
-    return sorted(p.stem for p in (data_dir() / "trajectories").glob("*.XDATCAR"))
-
-
-def load_trajectory(name: str) -> list:
-    """Frames of a molecular dynamics run of graphene at 300 K, from its VASP XDATCAR file.
-
-    Parameters
-    ----------
-    name
-        One of :func:`trajectory_names`.
-
-    Returns
-    -------
-    list of ase.Atoms
-        Periodic in all directions, as VASP has it.
-    """
-    check_choice("name", name, trajectory_names())
-    from ase.io import read
-
-    return read(data_dir() / "trajectories" / f"{name}.XDATCAR", index=":", format="vasp-xdatcar")
-
-
-def shipped_files() -> dict[str, str]:
-    """Name (below ``data``) and SHA-256 of each file that ships, from ``MANIFEST.json``."""
-    manifest = json.loads((data_dir() / "MANIFEST.json").read_text(encoding="utf-8"))
-    return {name: entry["sha256"] for name, entry in manifest["files"].items()}
-
-
-def verify_shipped() -> pd.DataFrame:
-    """Compare each file that ships with its hash.
-
-    Returns
-    -------
-    DataFrame
-        ``name``, ``status`` (``"ok"``, ``"missing"`` or ``"changed"``) and ``bytes``.
-    """
-    rows = []
-    for name, expected in shipped_files().items():
-        path = data_dir() / name
-        if not path.is_file():
-            rows.append((name, "missing", 0))
-            continue
-        rows.append((name, "ok" if sha256(path) == expected else "changed", path.stat().st_size))
-    return pd.DataFrame(rows, columns=["name", "status", "bytes"])

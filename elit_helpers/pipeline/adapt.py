@@ -1,7 +1,4 @@
-"""Algorithm 1 on a microscopist's own frames: from files to an ensemble in a folder, resumable.
-
-Private part of `pipeline`.
-"""
+"""Algorithm 1 on a microscopist's own frames: from files to an ensemble in a folder, resumable."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.core.checks import ElitError, PathLike, atomic_write, check_frames, logger
+from elit_helpers.core.checks import ElitError, PathLike, check_frames, logger
+from elit_helpers.core.files import atomic_write
 from elit_helpers.elit.algorithm import ElitResult, run_elit
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of
-from elit_helpers.ensemble.storage import weights_sha256
-from elit_helpers.ensemble.train import save_ensemble
+from elit_helpers.ensemble.storage import save_ensemble, weights_sha256
 from elit_helpers.images.masks import NET_PIXEL
 from elit_helpers.images.recipes import RECIPES
 from elit_helpers.io.micrograph import Micrograph

@@ -1,7 +1,4 @@
-"""What a command is given, made ready: frames by path or name, the pixel size, the ensemble of a material.
-
-Private part of `pipeline`.
-"""
+"""What a command is given, made ready: frames by path or name, the pixel size, the ensemble of a material."""
 
 from __future__ import annotations
 
@@ -9,10 +6,10 @@ from pathlib import Path
 
 from elit_helpers.calibration.pixel_size import CalibrationFailed, calibrate
 from elit_helpers.core.checks import PathLike, check_choice, check_pixel_size
-from elit_helpers.data.registry import real_frames
+from elit_helpers.data.registry import load_real, real_frames
 from elit_helpers.ensemble.settings import Ensemble
-from elit_helpers.ensemble.train import default_ensemble, load_ensemble, shipped_materials
-from elit_helpers.io.micrograph import Micrograph, load_image, load_real
+from elit_helpers.ensemble.storage import default_ensemble, load_ensemble, shipped_materials
+from elit_helpers.io.micrograph import Micrograph, load_image
 from elit_helpers.samples.materials import MATERIALS
 
 DISAGREEMENT = 0.03  # two pixel sizes further apart than this are reported

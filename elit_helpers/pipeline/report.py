@@ -16,14 +16,15 @@ from ase.constraints import FixAtoms
 
 from elit_helpers import plots
 from elit_helpers.core.checks import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
-from elit_helpers.course import notebook
+from elit_helpers.core.files import provenance
 from elit_helpers.engines.catalogue import ENGINES, EngineChoice, choose_engine
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.finding.locate import find_atoms
-from elit_helpers.geometry.compare import edge_atoms
+from elit_helpers.geometry.rings import edge_atoms
 from elit_helpers.io.micrograph import Micrograph
 from elit_helpers.pipeline.inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
-from elit_helpers.simulate.relax import relax, run_md
+from elit_helpers.simulate.dynamics import run_md
+from elit_helpers.simulate.relax import relax
 from elit_helpers.simulate.result import Run
 from elit_helpers.structure.convert import to_atoms
 from elit_helpers.structure.write import write_structure
@@ -240,7 +241,7 @@ def overview(report: Report) -> Any:
 def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
     table, source = report.atoms_found, report.micrograph.metadata.get("path")
     flagged = table.loc[~table["kept"].astype(bool), "reason"].value_counts()
-    return notebook.provenance("elit_helpers run", [source] if source else []) | {
+    return provenance("elit_helpers run", [source] if source else []) | {
         "material": material,
         "pixel_size_A": report.pixel_size,
         "pixel_size_source": report.pixel_size_source,

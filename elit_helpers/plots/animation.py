@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from elit_helpers.core.checks import PathLike, atomic_write, check_positive
+from elit_helpers.core.checks import PathLike, check_positive
+from elit_helpers.core.files import atomic_write
 from elit_helpers.plots.moving import Moving, MovingStructure, check_trajectory, frame_rows, frame_values
 
 _ENDINGS = (".gif", ".html")

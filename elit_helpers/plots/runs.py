@@ -1,4 +1,4 @@
-"""Draws what happens over a run and over temperature: ring counts, fates of a defect, its rings' bonds."""
+"""Draws what happens over a run, over its training, and over temperature."""
 
 from __future__ import annotations
 
@@ -106,3 +106,57 @@ def _ring_means(ax: Any, table: Any) -> None:
         ax.plot(means.index + aside, means, "-" if size == 5 else "--", color=color, lw=1.4, zorder=1)
     ax.legend(fontsize="small")
     ax.set(xlabel="temperature of the bath [K]", ylabel="mean bond [Å]")
+
+
+def temperature(log: Any, *, ax: Any = None, label: str | None = None, title: str = "") -> Any:
+    """Draw the temperature [K] of a run's log over time [fs]."""
+    return _over_time(log, "temperature_K", "temperature [K]", ax, label, title)
+
+
+def energy(log: Any, *, n_atoms: int, ax: Any = None, title: str = "") -> Any:
+    """Draw a run's potential, kinetic and total energy [meV/atom] over time [fs], from their first values."""
+    ax = current_axis(ax)
+    for column, style in (("potential_eV", "-"), ("kinetic_eV", "--"), ("total_eV", "-.")):
+        change = 1e3 * (log[column] - log[column].iloc[0]) / n_atoms
+        ax.plot(log["time_fs"], change, style, label=column.removesuffix("_eV"))
+    ax.legend(fontsize="small")
+    ax.set(xlabel="time [fs]", ylabel="change [meV/atom]", title=title)
+    return ax
+
+
+def _over_time(log: Any, column: str, ylabel: str, ax: Any, label: str | None, title: str) -> Any:
+    ax = current_axis(ax)
+    ax.plot(log["time_fs"], log[column], label=label)
+    if label:
+        ax.legend(fontsize="small")
+    ax.set(xlabel="time [fs]", ylabel=ylabel, title=title)
+    return ax
+
+
+def histogram(
+    values: Any,
+    *,
+    ax: Any = None,
+    bins: Any = 30,
+    label: str | None = None,
+    xlabel: str = "",
+    title: str = "",
+) -> Any:
+    """Draw a histogram as steps, normalised to a density, so that several can be laid over one another."""
+    ax = current_axis(ax)
+    ax.hist(np.asarray(values), bins=bins, histtype="step", density=True, lw=1.8, label=label)
+    if label:
+        ax.legend(fontsize="small")
+    ax.set(xlabel=xlabel, ylabel="density", title=title)
+    return ax
+
+
+def losses(history: Any, *, ax: Any = None, title: str = "", smooth: int = 10) -> Any:
+    """Draw the loss of each member over its steps, as a running mean of `smooth` steps."""
+    ax = current_axis(ax)
+    for member, part in history.groupby("member"):
+        name = "baseline" if member < 0 else f"member {member}"
+        ax.plot(part["step"], part["loss"].rolling(smooth, min_periods=1).mean(), label=name)
+    ax.legend(fontsize="small")
+    ax.set(xlabel="step (one mini-batch)", ylabel="loss", title=title, ylim=(0, None))
+    return ax

@@ -1,7 +1,10 @@
-"""What every drawing begins and ends with: colours, an axis, no ticks on a picture, a scale bar."""
+"""What every drawing begins and ends with: colours, an axis, no ticks on a picture, a scale bar, alt text."""
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,3 +64,42 @@ def scale_bar(ax: Any, shape: Sequence[int], pixel_size: float) -> Any:
         bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "edgecolor": "none"},
     )
     return ax
+
+
+class Described:
+    """A figure as a PNG with its alt text; what `describe` returns and a notebook shows."""
+
+    def __init__(self, png: bytes, alt: str):
+        self.png, self.alt = png, alt
+
+    def _repr_mimebundle_(self, **_) -> dict:
+        encoded = base64.b64encode(self.png).decode()
+        return {
+            "text/html": f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{encoded}">',
+            "text/plain": self.alt,
+        }
+
+
+def describe(drawn: Any, alt: str) -> Described:
+    """Close a figure and return it as a picture that carries `alt` for those who cannot see it.
+
+    Parameters
+    ----------
+    drawn
+        A figure, an axis, or an array of axes.
+    alt
+        What is to be seen, in a sentence.
+    """
+    first = np.ravel(np.asarray(drawn, dtype=object))[0]
+    figure = first if hasattr(first, "savefig") else first.get_figure()
+    return Described(to_png(figure), alt)
+
+
+def to_png(figure: Any, *, dpi: int = 100) -> bytes:
+    """Return a figure as PNG and close it, so that a notebook does not show it twice."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+    plt.close(figure)
+    return buffer.getvalue()

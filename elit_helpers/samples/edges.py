@@ -1,6 +1,6 @@
-"""The atoms to start from: sheets of any two-dimensional material, crystals, and a function for each defect.
+"""Holes, edges, grain boundaries and contamination of a sheet.
 
-Every defect returns a new :class:`ase.Atoms` (the input is never changed) and a small dict that says what
+Every function returns a new :class:`ase.Atoms` (the input is never changed) and a small dict that says what
 was changed. x lies to the right, y upwards, z out of the sheet.
 """
 
@@ -16,12 +16,7 @@ from scipy.spatial import cKDTree
 
 from elit_helpers.core.checks import RandomState, check_choice, check_positive, resolve_rng
 from elit_helpers.samples.materials import MATERIALS, Material
-from elit_helpers.samples.sheets import (
-    amorphous_carbon,
-    cut_out,
-    material_of,
-    reach_of,
-)
+from elit_helpers.samples.sheets import amorphous_carbon, cut_out, material_of, reach_of
 
 
 def add_hole(atoms: Atoms, *, center, radius_A: float) -> tuple[Atoms, dict[str, Any]]:

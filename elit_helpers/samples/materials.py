@@ -10,6 +10,9 @@ import numpy as np
 
 from elit_helpers.core.checks import check_positive
 
+GRAPHENE_BOND_A = 1.42
+GRAPHENE_DENSITY = 0.3818  # atoms/Å² of a perfect sheet with a = 2.46 Å
+
 
 @dataclass(frozen=True)
 class Material:
@@ -26,7 +29,7 @@ class Material:
         stand above each other and make one column.
     brightness : mapping of str to float
         Peak of one atom of each element, relative to carbon; what is missing is taken from
-        :data:`~elit_helpers.images.BRIGHTNESS`.
+        :data:`~elit_helpers.BRIGHTNESS`.
     source : str
         Where the lattice constant comes from.
 

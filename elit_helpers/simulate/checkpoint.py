@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from elit_helpers.core.checks import PathLike, atomic_write
+from elit_helpers.core.checks import PathLike
+from elit_helpers.core.files import atomic_write
 from elit_helpers.engines.plan import Snapshot, held_atoms
 from elit_helpers.simulate.record import Record
 

@@ -1,4 +1,4 @@
-"""One simulation from its plan to its `Run`: begun or gone on with, watched, saved, stopped."""
+"""Molecular dynamics from a plan to its `Run`: begun or gone on with, watched, saved, stopped."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from elit_helpers.core.checks import (
 )
 from elit_helpers.core.checks import progress as progress_bar
 from elit_helpers.engines import ase_driven, lammps_mpi, lammps_runs
-from elit_helpers.engines.catalogue import EngineChoice
+from elit_helpers.engines.catalogue import EngineChoice, choose_engine
 from elit_helpers.engines.lammps import NO_THREADS
 from elit_helpers.engines.plan import ENSEMBLES, Plan, SimulationError, Snapshot
 from elit_helpers.simulate import checkpoint as checkpoints
 from elit_helpers.simulate.record import Record, Share, Watch, check_watch, drift, with_velocities
-from elit_helpers.simulate.result import Run, common_info
+from elit_helpers.simulate.result import (
+    Run,
+    check_structure,
+    common_info,
+)
 
 WORTH_SAYING_S = 10.0
 
@@ -202,3 +206,100 @@ def _in_words(engine: str, plan: Plan) -> str:
     if plan.threads > 1 and potential in NO_THREADS:
         return f"{used}1 thread: {potential} has no variant with OpenMP; take ranks={plan.threads}"
     return f"{used}{plan.threads} thread{'s (OpenMP)' if plan.threads > 1 else ''}"
+
+
+def run_md(
+    atoms: Atoms,
+    *,
+    engine: str = "auto",
+    steps: int,
+    timestep_fs: float = 1.0,
+    temperature_K: float | None = 300.0,
+    ensemble: str = "nve",
+    bath_K: float | None = None,
+    rng: Any = None,
+    every: int = 10,
+    watch: Watch | None = None,
+    checkpoint: PathLike | None = None,
+    threads: int | None = None,
+    ranks: int = 1,
+    progress: bool = False,
+) -> Run:
+    """Molecular dynamics at constant energy or in a bath, looked at on the way, stopped and gone on with.
+
+    An interrupt (the stop button of a notebook) or a `Watch` that says so ends the run where it is: what
+    there is comes back, ``info["stopped"]`` says why, and ``run_md(run.atoms, temperature_K=None, ...)`` goes
+    on. After a kill the same call with the same `checkpoint` does.
+
+    Parameters
+    ----------
+    atoms
+        The structure, N atoms, best relaxed with the same engine. Nothing is scaled here; what a `FixAtoms`
+        holds stays held, and is not counted in the temperature.
+    engine
+        A key of `ENGINES` or ``"auto"``.
+    steps
+        Number of time steps.
+    timestep_fs
+        Length of a step [fs]; 1 for carbon, 0.5 where there is hydrogen or above 2000 K.
+    temperature_K
+        Velocities at the start are drawn and scaled to this temperature [K], without drift (for a flake,
+        without rotation). None goes on with those that `atoms` has.
+    ensemble
+        ``"nve"`` conserves the energy; ``"nvt"`` is a Langevin bath, ``"nvt-nose-hoover"`` a chain of
+        thermostats without noise (LAMMPS only); both of 100 fs.
+    bath_K
+        Temperature of the bath [K]; None takes `temperature_K`.
+    rng
+        Seed or generator for velocities and bath; `info` keeps the seed.
+    every
+        Steps between rows of the log, and between frames unless `watch` says otherwise.
+    watch
+        Callback, ring census and what is kept; see `Watch`.
+    checkpoint
+        A file that the run is written to on the way and at the end. If it is there already the run goes on
+        from it: at constant energy as if nothing had been, in a Langevin bath with fresh noise. A finished
+        one comes back as it is, or is prolonged by a larger `steps`.
+    threads
+        OpenMP threads, for engines of LAMMPS that have them (LCBOP has not); None is one.
+    ranks
+        Processes under mpiexec, for engines of LAMMPS. Worth it from some thousand atoms.
+    progress
+        Show a bar with the time left.
+
+    Returns
+    -------
+    Run
+        `info` has ``drift_meV_per_atom`` (trend of the total energy over the run), ``atom_steps_per_s``,
+        ``estimate_s`` (what the first steps promised for the whole, said to the log as well), ``seed``,
+        ``stopped`` (None, or why), ``resumed_at`` (the step, or None) and ``parallel``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown engine or element, atoms too close, a setting out of range, or a checkpoint that is
+        damaged or of another run.
+    SimulationError
+        If the engine stops or the structure blows up; its `run` has what there was until then.
+    EngineMissing
+        If the engine, or mpiexec for `ranks`, is not installed.
+    """
+    choice = choose_engine(atoms, engine)
+    check_structure(atoms)
+    plan = Plan(
+        steps, timestep_fs, ensemble, every=every, threads=threads or 1, ranks=ranks,
+        bath_K=None if ensemble == "nve" else temperature_K if bath_K is None else bath_K,
+    )  # fmt: skip
+    check_plan(plan, choice.name, temperature_K, watch)
+    start = {"temperature_K": temperature_K, "rng": rng, "watch": watch, "checkpoint": checkpoint}
+    return Simulation(atoms, choice, plan, **start).run(progress=progress)
+
+
+def estimate_seconds(atoms: Atoms, *, engine: str = "auto", steps: int = 100) -> float:
+    """How long `steps` steps of dynamics would take here [s], from the second of two real ones.
+
+    The first force call of a quantum engine starts from nothing and takes longer than those that follow.
+    """
+    check_count("steps", steps, at_least=1)
+    run = run_md(atoms, engine=engine, steps=2, every=1, timestep_fs=0.5, rng=0)
+    return run.info["estimate_s"] / 2 * steps

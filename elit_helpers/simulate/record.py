@@ -14,10 +14,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.velocitydistribution import Stationary, ZeroRotation
 
 from elit_helpers.core.checks import check_positive
-from elit_helpers.engines.catalogue import scale_of, stretched
 from elit_helpers.engines.plan import Snapshot, held_atoms
 from elit_helpers.geometry.bonds import COOLED, boxed, complete_cutoffs
-from elit_helpers.geometry.defects import ring_census
+from elit_helpers.geometry.rings import ring_census
+from elit_helpers.simulate.result import scale_of, stretched
 
 LOG_COLUMNS = [
     "step", "time_fs", "temperature_K", "potential_eV", "kinetic_eV", "total_eV", "bonds", "mean_bond_A",

@@ -12,11 +12,11 @@ import numpy as np
 from ase import Atoms, units
 
 from elit_helpers.core.checks import check_positive
-from elit_helpers.engines.catalogue import choose_engine, to_own_lattice
+from elit_helpers.engines.catalogue import choose_engine
 from elit_helpers.engines.lammps import open_session
 from elit_helpers.engines.plan import held_atoms
-from elit_helpers.simulate.relax import single_point
-from elit_helpers.simulate.result import Run, common_info, relaxation
+from elit_helpers.simulate.energies import single_point
+from elit_helpers.simulate.result import Run, common_info, relaxation, to_own_lattice
 from elit_helpers.structure.proposals import ERROR_A
 
 NUDGE_A = 0.05  # out of the plane, so that a flat sheet can buckle

@@ -1,16 +1,19 @@
-"""What a relaxation or a simulation gives."""
+"""What a relaxation or a simulation gives, and the scale between a picture's lattice and an engine's."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
 
-from elit_helpers.engines.catalogue import EngineChoice
+from elit_helpers.engines.catalogue import ENGINES, PICTURE_LATTICE_A, EngineChoice
 
 
 @dataclass
@@ -72,3 +75,96 @@ def relaxation(frames: list[Atoms], steps: list[int], fmax: float, info: dict[st
         "steps": int(steps[-1]), "energy_eV": float(energies[-1]),
     }  # fmt: skip
     return Run(frames[-1], frames, log, info["engine"], info)
+
+
+def scale_of(atoms: Atoms) -> float:
+    """By which factor a structure's lengths are those of an engine and not those of the picture."""
+    return float(atoms.info.get("lattice_scale", 1.0))
+
+
+def to_own_lattice(atoms: Atoms, engine: str) -> tuple[Atoms, float]:
+    """Bring a structure from the picture's lattice to the engine's, and say by which factor it now differs.
+
+    Engines within 1 % of graphene leave the picture's lattice as it is (factor 1.0), and take out the factor
+    that another engine has put in.
+    """
+    lattice, present = ENGINES[engine].lattice_A, scale_of(atoms)
+    if lattice is None or not np.any(atoms.symbols == "C"):
+        return atoms.copy(), present
+    wanted = 1.0
+    if abs(lattice / PICTURE_LATTICE_A - 1) > 0.01:
+        wanted = lattice / (_lattice_of(atoms) / present)
+    if abs(wanted / present - 1) < 0.01:
+        return atoms.copy(), present
+    return stretched(atoms, wanted / present), wanted
+
+
+def _lattice_of(atoms: Atoms) -> float:
+    """Median distance of second neighbours across carbon atoms with three bonds [Å].
+
+    Noise in the positions lengthens it by a third of what it adds to a bond; the median ignores defects.
+    Where there are too few such atoms for a median it is graphene's.
+    """
+    carbon = atoms[atoms.symbols == "C"]
+    first, bond = neighbor_list("iD", carbon, 1.75)
+    threefold = np.bincount(first, minlength=len(carbon)) == 3
+    if threefold.sum() < 30:
+        return PICTURE_LATTICE_A * scale_of(atoms)
+    arms = bond[threefold[first]].reshape(-1, 3, 3)
+    return float(np.median(np.linalg.norm(arms - np.roll(arms, 1, axis=1), axis=2)))
+
+
+def stretched(atoms: Atoms, factor: float) -> Atoms:
+    """All distances times `factor`: about the origin of a periodic cell, about its centre for a flake."""
+    new = atoms.copy()
+    periodic = np.asarray(atoms.pbc, bool)
+    fixed = np.where(periodic, 0.0, atoms.positions.mean(axis=0))
+    new.positions = fixed + (atoms.positions - fixed) * factor
+    if periodic[:2].any():
+        cell = np.array(atoms.cell)
+        cell[:2] *= factor
+        new.cell = cell
+    return new
+
+
+def unscaled(run: Run | Atoms) -> Run | Atoms:
+    """Take an engine's own length scale out again, so that lengths compare with the picture.
+
+    Parameters
+    ----------
+    run
+        A `Run` or one `Atoms` of it. Positions shrink about their centre (and the in-plane cell with them) by
+        the ``lattice_scale`` that `relax` noted; energies stay what they were.
+    """
+    if isinstance(run, Run):
+        frames = [unscaled(frame) for frame in run.trajectory]
+        log, scale = run.log.copy(), scale_of(run.atoms)
+        if "mean_bond_A" in log:
+            log["mean_bond_A"] /= scale
+        return replace(run, atoms=frames[-1], trajectory=frames, log=log, info=run.info | {"scale": 1.0})
+    atoms = stretched(run, 1.0 / scale_of(run))
+    atoms.info["lattice_scale"] = 1.0
+    if run.calc is not None and "energy" in run.calc.results:
+        atoms.calc = SinglePointCalculator(atoms, energy=run.calc.results["energy"])
+    return atoms
+
+
+def check_structure(atoms: Atoms) -> None:
+    """Refuse positions that are not numbers and pairs closer than 60 % of a bond."""
+    if not np.isfinite(atoms.positions).all():
+        raise ValueError("`atoms` has positions that are not numbers. Remove those atoms before simulating.")
+    if not np.linalg.norm(atoms.cell[atoms.pbc], axis=1).all():
+        raise ValueError(
+            f"`atoms` has pbc {atoms.pbc.tolist()} but its cell has no length in a periodic direction. "
+            "Set the cell, or pbc to False where the structure ends."
+        )
+    radii = covalent_radii[atoms.numbers]
+    first, second, distance = neighbor_list("ijd", atoms, 1.2 * float(radii.max()))
+    ratio = distance / (radii[first] + radii[second])
+    if ratio.size and ratio.min() < 0.6:
+        k = int(np.argmin(ratio))
+        i, j = int(first[k]), int(second[k])
+        raise ValueError(
+            f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are {distance[k]:.2f} Å apart; no "
+            f"engine can start from that. Remove one of them, or ask `to_atoms` to resolve contacts."
+        )

@@ -1,9 +1,9 @@
-"""Tables of atoms to structures and back; regions worth a simulation, patches, and the files engines read."""
+"""The table of atoms to ASE `Atoms`, at heights the material says, and back."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from elit_helpers.core.checks import NoAtomsFound, check_positive, logger
-from elit_helpers.geometry import compare
+from elit_helpers.core.coordinates import to_pixels
 from elit_helpers.geometry.bonds import find_edges
-from elit_helpers.geometry.defects import defects
-from elit_helpers.images.forward import to_pixels
 from elit_helpers.samples.materials import Material
 from elit_helpers.samples.sheets import material_of
 
@@ -245,62 +243,3 @@ def _picture_scale(used: pd.DataFrame) -> dict[str, float]:
     pixel_size = float(np.polyfit(used["col_px"], used["x_A"], 1)[0])
     height = int(round(float((used["y_A"] / pixel_size + used["row_px"]).mean()))) + 1
     return {"pixel_size": pixel_size, "height_px": height}
-
-
-# ---------------------------------------------------------------- regions
-
-
-def regions_of_interest(atoms: Atoms, *, merge_A: float = 4.0, spread_factor: float = 4.0) -> pd.DataFrame:
-    """Find the places of a sheet that are worth a simulation, with the reason for each.
-
-    Named are groups of rings that are not hexagons, foreign atoms, atoms inside the sheet without three
-    bonds, and atoms whose position is far less certain than the others'. Places closer than `merge_A`
-    become one. The outer edge of the flake is the picture's doing and is left out.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        A sheet or flake, from `to_atoms`.
-    merge_A : float
-        Distance below which two places are one [Å].
-    spread_factor : float
-        How many times the median a position's spread must be to be a reason.
-
-    Returns
-    -------
-    DataFrame
-        One row a region, most reasons first: ``x_A, y_A, radius_A`` (of the atoms that gave the reason),
-        ``atoms`` (tuple of indices), ``reason``.
-    """
-    found = [(row.atoms, row.kind) for row in defects(atoms).itertuples()]
-    inside = ~compare.edge_atoms(atoms)
-    coordination = compare.coordination(atoms)
-    odd = inside & (coordination != 3) & (np.array(atoms.get_chemical_symbols()) == "C")
-    found += [((int(k),), f"C with {coordination[k]} bonds") for k in np.flatnonzero(odd)]
-    if "position_std_A" in atoms.arrays and len(atoms):
-        spread = atoms.arrays["position_std_A"]
-        wide = inside & (spread > spread_factor * np.nanmedian(spread)) & (spread > 0.05)
-        found += [((int(k),), "uncertain position") for k in np.flatnonzero(wide)]
-    return _merge_regions(atoms, found, merge_A)
-
-
-def _merge_regions(atoms: Atoms, found: Sequence[tuple[tuple[int, ...], str]], merge: float) -> pd.DataFrame:
-    columns = ["x_A", "y_A", "radius_A", "atoms", "reason"]
-    if not found:
-        return pd.DataFrame(columns=columns)
-    xy = atoms.positions[:, :2]
-    centre = np.array([xy[list(members)].mean(axis=0) for members, _ in found])
-    near = np.linalg.norm(centre[:, None] - centre[None], axis=2) < merge
-    overlap = np.array([[bool(set(p) & set(q)) for q, _ in found] for p, _ in found])
-    _, group = connected_components(near | overlap, directed=False)
-    rows = []
-    for label in range(group.max() + 1):
-        own = [found[k] for k in np.flatnonzero(group == label)]
-        members = sorted(set().union(*(m for m, _ in own)))
-        middle = xy[members].mean(axis=0)
-        reasons = pd.Series([reason for _, reason in own]).value_counts(sort=False)
-        text = "; ".join(f"{n} × {why}" if n > 1 else why for why, n in reasons.items())
-        radius = float(np.linalg.norm(xy[members] - middle, axis=1).max())
-        rows.append((*middle, radius, tuple(members), text, len(reasons)))
-    table = pd.DataFrame(rows, columns=[*columns, "n"]).sort_values(["n", "radius_A"], ascending=False)
-    return table.drop(columns="n").reset_index(drop=True)

@@ -12,10 +12,9 @@ import numpy as np
 from ase import Atoms
 
 from elit_helpers.core.checks import check_positive
-from elit_helpers.geometry import compare
-from elit_helpers.geometry.bonds import find_edges, inside
-from elit_helpers.geometry.defects import rings
+from elit_helpers.geometry.bonds import coordination, find_edges
 from elit_helpers.geometry.matching import match_positions
+from elit_helpers.geometry.rings import inside, rings
 from elit_helpers.samples.materials import Material
 from elit_helpers.samples.sheets import material_of, sheet
 from elit_helpers.structure.regions import check_region
@@ -292,7 +291,7 @@ def _seam(whole: Atoms, material: Material) -> dict[str, float]:
     closer.set_cell(whole.cell / slack, scale_atoms=True)
     edges, from_picture = find_edges(closer), whole.arrays["from_picture"]
     own = sheet(material, (4, 3))
-    usual = dict(zip(own.get_chemical_symbols(), compare.coordination(own).tolist(), strict=True))
+    usual = dict(zip(own.get_chemical_symbols(), coordination(own).tolist(), strict=True))
     bonds = np.bincount(edges.i, minlength=len(whole))
     wanted = np.array([usual.get(symbol, 0) for symbol in whole.get_chemical_symbols()])
     wrong = np.flatnonzero(~from_picture & (bonds != wanted))

@@ -1,18 +1,19 @@
-"""Pieces of a structure, and the round flakes with a hydrogen edge that a quantum calculation can afford."""
+"""Regions worth a simulation, pieces of a structure, and round flakes with a hydrogen edge."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from ase import Atoms
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from elit_helpers.core.checks import check_positive
-from elit_helpers.geometry import compare
-from elit_helpers.geometry.bonds import find_edges
-from elit_helpers.geometry.defects import rings
+from elit_helpers.geometry.bonds import coordination, find_edges
+from elit_helpers.geometry.defects import defects
+from elit_helpers.geometry.rings import edge_atoms, rings
 
 HYDROGEN_BOND_A = {"C": 1.09, "Si": 1.48}
 HYDROGEN_CONTACT_A = 1.5  # two H closer than this share one gap in the edge
@@ -96,7 +97,7 @@ def patch(
     flake = atoms[_patch_atoms(atoms, np.asarray(center, float)[:2], radius_A)]
     flake.arrays["added"] = np.zeros(len(flake), bool)
     hydrogens = _hydrogens(flake) if passivate else Atoms()
-    bare = int((compare.edge_atoms(flake) & (compare.coordination(flake) < 3)).sum()) - len(hydrogens)
+    bare = int((edge_atoms(flake) & (coordination(flake) < 3)).sum()) - len(hydrogens)
     for name, values in flake.arrays.items():
         if name not in hydrogens.arrays and len(hydrogens):
             hydrogens.arrays[name] = np.zeros(len(hydrogens), values.dtype)
@@ -153,7 +154,7 @@ def _patch_atoms(atoms: Atoms, center: np.ndarray, radius: float) -> np.ndarray:
 def _hydrogens(flake: Atoms) -> Atoms:
     """Put one H on every atom of the outer edge that lacks a bond, away from the bonds it has."""
     edges, symbols = find_edges(flake), flake.get_chemical_symbols()
-    lacking = compare.edge_atoms(flake) & (np.bincount(edges.i, minlength=len(flake)) < 3)
+    lacking = edge_atoms(flake) & (np.bincount(edges.i, minlength=len(flake)) < 3)
     places: list[np.ndarray] = []
     for k in np.flatnonzero(lacking):
         bonds = edges.vector[edges.i == k][:, :2]
@@ -168,3 +169,59 @@ def _hydrogens(flake: Atoms) -> Atoms:
     hydrogens = Atoms(f"H{len(places)}" if places else "", np.array(places).reshape(-1, 3))
     hydrogens.arrays["added"] = np.ones(len(places), bool)
     return hydrogens
+
+
+def regions_of_interest(atoms: Atoms, *, merge_A: float = 4.0, spread_factor: float = 4.0) -> pd.DataFrame:
+    """Find the places of a sheet that are worth a simulation, with the reason for each.
+
+    Named are groups of rings that are not hexagons, foreign atoms, atoms inside the sheet without three
+    bonds, and atoms whose position is far less certain than the others'. Places closer than `merge_A`
+    become one. The outer edge of the flake is the picture's doing and is left out.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        A sheet or flake, from `to_atoms`.
+    merge_A : float
+        Distance below which two places are one [Å].
+    spread_factor : float
+        How many times the median a position's spread must be to be a reason.
+
+    Returns
+    -------
+    DataFrame
+        One row a region, most reasons first: ``x_A, y_A, radius_A`` (of the atoms that gave the reason),
+        ``atoms`` (tuple of indices), ``reason``.
+    """
+    found = [(row.atoms, row.kind) for row in defects(atoms).itertuples()]
+    inside = ~edge_atoms(atoms)
+    n_bonds = coordination(atoms)
+    odd = inside & (n_bonds != 3) & (np.array(atoms.get_chemical_symbols()) == "C")
+    found += [((int(k),), f"C with {n_bonds[k]} bonds") for k in np.flatnonzero(odd)]
+    if "position_std_A" in atoms.arrays and len(atoms):
+        spread = atoms.arrays["position_std_A"]
+        wide = inside & (spread > spread_factor * np.nanmedian(spread)) & (spread > 0.05)
+        found += [((int(k),), "uncertain position") for k in np.flatnonzero(wide)]
+    return _merge_regions(atoms, found, merge_A)
+
+
+def _merge_regions(atoms: Atoms, found: Sequence[tuple[tuple[int, ...], str]], merge: float) -> pd.DataFrame:
+    columns = ["x_A", "y_A", "radius_A", "atoms", "reason"]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    xy = atoms.positions[:, :2]
+    centre = np.array([xy[list(members)].mean(axis=0) for members, _ in found])
+    near = np.linalg.norm(centre[:, None] - centre[None], axis=2) < merge
+    overlap = np.array([[bool(set(p) & set(q)) for q, _ in found] for p, _ in found])
+    _, group = connected_components(near | overlap, directed=False)
+    rows = []
+    for label in range(group.max() + 1):
+        own = [found[k] for k in np.flatnonzero(group == label)]
+        members = sorted(set().union(*(m for m, _ in own)))
+        middle = xy[members].mean(axis=0)
+        reasons = pd.Series([reason for _, reason in own]).value_counts(sort=False)
+        text = "; ".join(f"{n} × {why}" if n > 1 else why for why, n in reasons.items())
+        radius = float(np.linalg.norm(xy[members] - middle, axis=1).max())
+        rows.append((*middle, radius, tuple(members), text, len(reasons)))
+    table = pd.DataFrame(rows, columns=[*columns, "n"]).sort_values(["n", "radius_A"], ascending=False)
+    return table.drop(columns="n").reset_index(drop=True)

@@ -12,9 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from elit_helpers.core.checks import check_positive
-from elit_helpers.finding.scores import rms
-from elit_helpers.finding.sublattices import index_columns
-from elit_helpers.geometry import compare
+from elit_helpers.geometry.compare import rms
+from elit_helpers.geometry.lattice import index_columns
+from elit_helpers.geometry.rings import edge_atoms
 from elit_helpers.samples.materials import MATERIALS, Material
 from elit_helpers.samples.sheets import material_of
 
@@ -180,7 +180,7 @@ def _towards_x(axes: np.ndarray, away: np.ndarray, element: np.ndarray, material
 def outer_edge(atoms: Atoms, material: Material) -> np.ndarray:
     """Mark the atoms on the outer edge of a flake, (N,) bool; those of thick sheets by their columns."""
     if is_flat(material):
-        return compare.edge_atoms(atoms)
+        return edge_atoms(atoms)
     # Two atoms of a column need not stand exactly above each other: their bonds would cross, seen from above.
     close = cKDTree(atoms.positions[:, :2]).query_pairs(COLUMN * material.bond, output_type="ndarray")
     graph = coo_matrix((np.ones(len(close)), tuple(close.T)), shape=(len(atoms), len(atoms)))
@@ -190,7 +190,7 @@ def outer_edge(atoms: Atoms, material: Material) -> np.ndarray:
     xy /= np.bincount(column, minlength=count)[:, None]
     # As graphene of the same shape, whose rings are those of the columns.
     seen = Atoms(f"C{count}", np.pad(xy * MATERIALS["graphene"].bond / material.bond, ((0, 0), (0, 1))))
-    return compare.edge_atoms(seen)[column]
+    return edge_atoms(seen)[column]
 
 
 def is_flat(material: Material) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from elit_helpers.core.checks import PathLike, atomic_write, check_choice, check_positive
+from elit_helpers.core.checks import PathLike, check_choice, check_positive
+from elit_helpers.core.files import atomic_write
 from elit_helpers.structure.write import write_atoms
 
 GAMMA_ONLY_A = 20.0  # a periodic direction this long needs one k-point; shorter ones as many as fit into it

@@ -1,4 +1,4 @@
-"""A molecule flies at a hole of a sheet: the start, the run, and what became of the hole."""
+"""A molecule flies at a hole of a sheet: the start, the run, what became of the hole, how often."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from ase.md.velocitydistribution import Stationary
 from elit_helpers.core.checks import RandomState, check_choice, check_positive, resolve_rng, spawn_seeds
 from elit_helpers.engines.catalogue import choose_engine
 from elit_helpers.geometry.bonds import COOLED, find_edges
-from elit_helpers.geometry.defects import rings
 from elit_helpers.geometry.fate import fate
-from elit_helpers.simulate.relax import relax, run_md
+from elit_helpers.geometry.rings import rings
+from elit_helpers.simulate.dynamics import run_md
+from elit_helpers.simulate.relax import relax
 from elit_helpers.simulate.result import Run
+
+OUTCOMES = ("healed", "partly", "not")
+SURE = 0.68  # one standard error
 
 MOLECULES = ("CH3", "CH2", "CH", "C")
 ARGUMENTS = ("molecule", "distance_A", "angle", "turned", "side")
@@ -317,3 +321,42 @@ def _way(run: Run, gas: np.ndarray, hole: np.ndarray) -> pd.DataFrame:
     return way.assign(
         distance_A=np.linalg.norm(away, axis=1), bonds=held["bonds"], hydrogens=held["hydrogens"]
     )
+
+
+def healing_shares(table: pd.DataFrame, *, by: str | Sequence[str] = "molecule") -> pd.DataFrame:
+    """Count how many runs healed, healed partly or not, with the error bar of each share.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a run, as `Healing.row` or `healing_runs`: ``outcome`` and the columns named in `by`.
+    by : str or sequence of str
+        Columns that tell the groups apart.
+
+    Returns
+    -------
+    DataFrame
+        One row a group and outcome: the columns of `by`, ``outcome``, ``count``, ``runs`` of the group,
+        ``share``, and ``low, high``, its 68 % interval (Wilson's, of a binomial share; it has a width for
+        none and for all, too).
+
+    Raises
+    ------
+    ValueError
+        A column is missing, or an outcome is none of ``"healed"``, ``"partly"``, ``"not"``.
+    """
+    from scipy.stats import binomtest
+
+    names = [by] if isinstance(by, str) else list(by)
+    missing = [name for name in [*names, "outcome"] if name not in table]
+    if missing:
+        raise ValueError(f"`table` has no column {', '.join(missing)}; it has {', '.join(table.columns)}.")
+    for word in table["outcome"].unique():
+        check_choice("outcome", word, OUTCOMES)
+    rows = []
+    for key, own in table.groupby(names, sort=False):
+        for word in OUTCOMES:
+            count = int((own["outcome"] == word).sum())
+            between = binomtest(count, len(own)).proportion_ci(SURE, method="wilson")
+            rows.append((*key, word, count, len(own), count / len(own), between.low, between.high))
+    return pd.DataFrame(rows, columns=[*names, "outcome", "count", "runs", "share", "low", "high"])

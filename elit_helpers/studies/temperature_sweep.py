@@ -13,14 +13,16 @@ from ase import Atoms
 
 from elit_helpers.core.checks import RandomState, check_positive, spawn_seeds
 from elit_helpers.core.checks import progress as progress_bar
-from elit_helpers.core.settings import memory_limit
-from elit_helpers.course import notebook
+from elit_helpers.core.settings import memory_limit, threads
 from elit_helpers.engines.catalogue import choose_engine
 from elit_helpers.engines.plan import SimulationError
 from elit_helpers.geometry.bonds import COOLED
-from elit_helpers.geometry.defects import defects, ring_census
+from elit_helpers.geometry.defects import defects
 from elit_helpers.geometry.fate import defect_bonds, fate, ring_bonds
-from elit_helpers.simulate.relax import relax, run_md, unscaled
+from elit_helpers.geometry.rings import ring_census
+from elit_helpers.simulate.dynamics import run_md
+from elit_helpers.simulate.relax import relax
+from elit_helpers.simulate.result import unscaled
 
 HOT_K = 2000.0  # above, a C–C bond is too lively for a step of 1 fs
 EVERY_FS = 25.0  # a C–C bond swings once in about 20 fs: every frame is news
@@ -151,7 +153,7 @@ def _how_many(workers: int | None, tasks: Sequence[_Task]) -> int:
     if workers is None:
         work = sum(len(task.start) * 1000 * task.time_ps for task in tasks)
         room = int(memory_limit()[0] / _BYTES_A_WORKER) or 1
-        workers = 1 if work < _LITTLE_ATOM_FS else min(notebook.threads(), room)
+        workers = 1 if work < _LITTLE_ATOM_FS else min(threads(), room)
     return min(workers, len(tasks))
 
 

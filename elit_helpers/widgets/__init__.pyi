@@ -1,12 +1,8 @@
 """Every widget beside the file it lives in."""
 
 from .shown import WIDGET as WIDGET, Shown as Shown
-from .explore import (
-    MemberChoice as MemberChoice,
-    explore as explore,
-    pick_members as pick_members,
-    view as view,
-)
+from .pick_members import MemberChoice as MemberChoice, pick_members as pick_members
+from .explore import explore as explore, view as view
 from .beside_image import beside_image as beside_image
 from .live import LiveLosses as LiveLosses, LiveRun as LiveRun
 from .pick_regions import (

@@ -12,7 +12,7 @@ import pandas as pd
 
 from elit_helpers import plots
 from elit_helpers.core.checks import require
-from elit_helpers.images.forward import to_pixels
+from elit_helpers.core.coordinates import to_pixels
 from elit_helpers.plots.style import CURSOR
 from elit_helpers.structure.regions import cut_region
 from elit_helpers.widgets.beside_image import picture_of

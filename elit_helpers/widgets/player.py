@@ -12,7 +12,7 @@ from elit_helpers import plots
 from elit_helpers.core.checks import require
 from elit_helpers.geometry.bonds import find_edges
 from elit_helpers.plots.moving import Moving, MovingStructure, check_trajectory, frame_rows, frame_values
-from elit_helpers.simulate.relax import unscaled
+from elit_helpers.simulate.result import unscaled
 from elit_helpers.widgets.shown import Shown, in_space
 
 _COLUMNS = ("time_fs", "temperature_K", "potential_eV", "kinetic_eV", "total_eV")
