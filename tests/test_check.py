@@ -1,15 +1,19 @@
 """The report on the installation: what it says, and when it refuses."""
 
 import importlib.metadata
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
-from elit_helpers.core.settings import memory_limit
+from elit_helpers.core.settings import SETTINGS, memory_limit
 from elit_helpers.course import check
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_a_package_that_fits_is_ok():
@@ -73,6 +77,29 @@ def test_memory_is_what_the_container_grants(monkeypatch):
     assert found["memory"] == "FAILED"
 
 
+def test_every_setting_is_said_with_what_holds(monkeypatch):
+    monkeypatch.setenv("ELIT_CACHE", "/a/disk")
+    monkeypatch.delenv("ELIT_RUN", raising=False)
+    said = {finding.name: finding.text for finding in check.settings()}
+    assert said["ELIT_CACHE"].startswith("/a/disk (")
+    assert said["ELIT_RUN"].startswith("not set: class (")
+
+
+@pytest.mark.parametrize("name", ["ELIT_RUN", "ELIT_THREADS", "ELIT_ENGINE_TIMEOUT_S"])
+def test_a_setting_that_cannot_be_used_is_named(monkeypatch, name):
+    monkeypatch.setenv(name, "many")
+    (found,) = [finding for finding in check.settings() if finding.status != "OK"]
+    assert (found.status, found.name) == ("FAILED", name)
+    assert "is 'many'" in found.text
+
+
+def test_the_table_of_settings_is_that_of_the_readme_and_of_the_code():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(ELIT_\w+)` \|", readme, re.MULTILINE) == list(SETTINGS)
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "elit_helpers").rglob("*.py"))
+    assert set(re.findall(r"ELIT_[A-Z_]+", code)) == set(SETTINGS)
+
+
 def test_a_changed_data_file_is_named(monkeypatch):
     table = pd.DataFrame({"name": ["a.npz", "b.csv"], "status": ["ok", "changed"]})
     monkeypatch.setattr("elit_helpers.data.shipped.verify_shipped", lambda: table)
@@ -103,5 +130,5 @@ def test_this_installation_is_ready():
         [sys.executable, "-m", "elit_helpers", "check"], capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for name in ("LAMMPS", "tblite", "torch and torchvision", "OpenCV", "AtomAI", "memory", "threads"):
+    for name in ("LAMMPS", "tblite", "torch and torchvision", "OpenCV", "AtomAI", "memory", "ELIT_RUN"):
         assert f"[OK]             {name}" in answer.stdout

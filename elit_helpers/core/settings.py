@@ -9,6 +9,17 @@ from elit_helpers.core.checks import check_choice
 
 RUN_MODES = ("demo", "class", "full")
 
+SETTINGS = {
+    "ELIT_RUN": ("class", "how much a notebook computes: demo shows results, full is for a GPU or a cluster"),
+    "ELIT_THREADS": ("the processors there are, 1 on Binder", "threads to compute with"),
+    "ELIT_RESULTS": ("results/ in the current folder", "where notebooks leave what they hand over"),
+    "ELIT_DATA": ("data/ of the checkout", "the data that ship"),
+    "ELIT_CACHE": ("the system's place for caches", "where downloaded frames and parameters are kept"),
+    "ELIT_FETCH_BASE": ("the addresses of their owners", "a folder or server to take downloads from"),
+    "ELIT_ENGINE_TIMEOUT_S": ("600", "how long one call of DFTB+ may take [s]"),
+}
+"""Every setting from the environment: what holds if it is not set, and what it is for."""
+
 
 def memory_limit() -> tuple[float, str]:
     """Return the memory this process may still use [bytes], and who says so.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from elit_helpers.core.settings import memory_limit, run_mode, threads
+from elit_helpers.core.settings import SETTINGS, memory_limit, run_mode, threads
+from elit_helpers.engines.dftb_plus import time_limit_s
 
 DISTRIBUTION = "elit-helpers"
 OPTIONAL_EXTRAS = {"lab": "JupyterLab", "quantum": "DFT in notebook 05", "hpc": "clusters, notebook 07"}
@@ -211,16 +213,25 @@ def engines() -> Iterable[Finding]:
 
 # --------------------------------------------------------------------------- machine
 def machine() -> Iterable[Finding]:
-    """Say how much memory and how many threads there are."""
+    """Say how much memory there is."""
     size, source = memory_limit()
     text = f"{size / 1e9:.1f} GB free by {source}, {MEMORY_NEEDED_GB} GB needed"
     enough = size >= MEMORY_NEEDED_GB * 1e9
     yield Finding("OK" if enough else "FAILED", "memory", text if enough else f"{text}; close other programs")
-    try:
-        yield Finding("OK", "threads", str(threads()))
-        yield Finding("OK", "run mode", run_mode())
-    except ValueError as error:
-        yield Finding("FAILED", "settings", str(error))
+
+
+def settings() -> Iterable[Finding]:
+    """Say what holds of each setting from the environment, and which one cannot be used."""
+    readers = {"ELIT_RUN": run_mode, "ELIT_THREADS": threads, "ELIT_ENGINE_TIMEOUT_S": time_limit_s}
+    for name, (default, purpose) in SETTINGS.items():
+        try:
+            if name in readers:
+                readers[name]()
+        except ValueError as error:
+            yield Finding("FAILED", name, str(error))
+        else:
+            holds = os.environ.get(name) or f"not set: {default}"
+            yield Finding("OK", name, f"{holds} ({purpose})")
 
 
 # --------------------------------------------------------------------------- data
@@ -246,6 +257,7 @@ SECTIONS: dict[str, Callable[[], Iterable[Finding]]] = {
     "Viewer": viewer,
     "Engines": engines,
     "Machine": machine,
+    "Settings": settings,
     "Data": shipped_data,
 }
 
