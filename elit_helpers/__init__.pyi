@@ -10,12 +10,16 @@ from .core.settings import (
 )
 from .core.files import provenance as provenance, versions as versions
 from .io.micrograph import Micrograph as Micrograph, load_image as load_image
-from .samples.materials import MATERIALS as MATERIALS, Material as Material
+from .samples.materials import (
+    BRIGHTNESS as BRIGHTNESS,
+    MATERIALS as MATERIALS,
+    Material as Material,
+    material_of as material_of,
+)
 from .samples.sheets import (
     amorphous_carbon as amorphous_carbon,
     columns as columns,
     graphene_sheet as graphene_sheet,
-    material_of as material_of,
     projection as projection,
     sheet as sheet,
 )
@@ -58,7 +62,7 @@ from .geometry.bonds import (
 )
 from .geometry.compare import compare_structures as compare_structures, mean_structure as mean_structure
 from .images.kernels import Kernel as Kernel, kernel_card as kernel_card, load_kernel as load_kernel
-from .images.microscope import BRIGHTNESS as BRIGHTNESS, Imaging as Imaging, weights_of as weights_of
+from .images.microscope import Imaging as Imaging, weights_of as weights_of
 from .images.forward import render as render, simulate_frame as simulate_frame, to_counts as to_counts
 from .images.masks import NET_PIXEL as NET_PIXEL, element_mask as element_mask
 from .images.recipes import RECIPES as RECIPES, Recipe as Recipe

@@ -1,5 +1,6 @@
 """The pixel size comes from the lattice, twice, with honest errors; without a lattice there is none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 import elit_helpers as eh
 from elit_helpers.calibration.cell_phase import expected_phase
+from elit_helpers.calibration.reflections import reflections
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "real_frames"
@@ -63,6 +65,16 @@ def test_every_material_that_ships_is_calibrated(material):
     assert measured.pixel_size == pytest.approx(0.1, rel=0.003)
     assert measured.neighbours == pytest.approx(0.1, rel=0.006)
     assert material in str(measured)
+
+
+def test_reflections_are_listed_once_for_each_material():
+    hBN = eh.MATERIALS["hBN"]
+    assert reflections(hBN) is reflections(hBN)
+    assert reflections(hBN, least=0.01) is not reflections(hBN)
+    alike = replace(hBN, brightness={"B": 1.0, "N": 1.0})  # equal to the eye of a hash, not to the microscope
+    assert not np.array_equal(reflections(alike).strength, reflections(hBN).strength)
+    with pytest.raises(ValueError, match="read-only"):
+        reflections(hBN).waves[0] = 0
 
 
 def test_a_material_of_ones_own_and_a_nominal_size():

@@ -162,7 +162,7 @@ def test_an_added_column_of_mos2_gets_the_element_its_neighbours_are_not(mos2):
 def test_lengths_follow_the_bond_of_the_material():
     assert Honeycomb.of("graphene").scale == pytest.approx(1)
     mos2 = Honeycomb.of("MoS2")
-    assert mos2.bond == pytest.approx(3.16 / np.sqrt(3), abs=1e-3)
+    assert mos2.material.bond == pytest.approx(3.16 / np.sqrt(3), abs=1e-3)
     assert (mos2.elements, mos2.default_classes) == (("Mo", "S"), ("Mo", "S"))
     assert Honeycomb.of("hBN").elements == ("N", "B")
     sheet = lattice() * mos2.scale

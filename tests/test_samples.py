@@ -1,5 +1,8 @@
 """Structures to start from: the right lattice, defects that change what they say, inputs left alone."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -150,6 +153,76 @@ def test_a_material_of_ones_own_is_one_dataclass():
     assert own.columns[1][3] == ("Se", "Se")
     oblique = eh.Material("test", "no rectangle repeats", ((3.0, 0.0), (0.71, 3.3)), (("C", 0, 0, 0),))
     assert eh.sheet(oblique, (2, 2)).cell.array[1, 0] == pytest.approx(1.42)
+
+
+@pytest.mark.parametrize(
+    ("name", "fold", "threefold", "thickness"),
+    [
+        ("graphene", 6, True, 0.0),
+        ("hBN", 6, True, 0.0),
+        ("MoS2", 6, True, 3.12),
+        ("WS2", 6, True, 3.14),
+        ("SrTiO3", 4, False, 1.9525),
+    ],
+)
+def test_a_material_knows_its_lattice(name, fold, threefold, thickness):
+    material = eh.MATERIALS[name]
+    assert (material.fold, material.is_hexagonal, material.is_threefold) == (fold, fold == 6, threefold)
+    assert material.thickness == pytest.approx(thickness)
+    assert material.is_flat == (thickness == 0)
+    assert np.linalg.det(material.axes) == pytest.approx(material.area)
+    assert abs(material.positions[:, 2].min() + material.positions[:, 2].max()) < 1e-9
+
+
+@given(angle=st.floats(-180, 180), scale=st.floats(0.5, 3), name=st.sampled_from(list(eh.MATERIALS)))
+@settings(max_examples=50, deadline=None)
+def test_a_lattice_turned_and_rescaled_is_of_the_same_kind(angle, scale, name):
+    own, t = eh.MATERIALS[name], np.radians(angle)
+    turn = np.array([[np.cos(t), np.sin(t)], [-np.sin(t), np.cos(t)]])
+    other = replace(own, cell=scale * np.array(own.cell) @ turn)
+    for fact in ("fold", "is_threefold", "is_flat", "column_elements", "column_brightness"):
+        assert getattr(other, fact) == getattr(own, fact)
+    assert [other.stack(e) for e in own.elements] == [own.stack(e) for e in own.elements]
+    assert other.axes == pytest.approx(scale * own.axes)
+    assert other.bond == pytest.approx(scale * own.bond)
+
+
+@pytest.mark.parametrize("name", ["graphene", "MoS2"])
+def test_a_hexagonal_cell_may_have_120_degrees_between_its_vectors(name):
+    own = eh.MATERIALS[name]
+    a, b = np.array(own.cell)
+    wide = replace(own, cell=(a, b - a), basis=[(e, u + v, v, z) for e, u, v, z in own.basis])
+    assert (wide.fold, wide.is_threefold) == (6, True)
+    assert wide.bond == pytest.approx(own.bond)
+    assert wide.stack("S") == own.stack("S")
+    # Columns at (1/3, 1/3) and (2/3, 2/3) of it stand in a row; hexagonal is only the lattice.
+    assert (replace(own, cell=(a, b - a)).fold, replace(own, cell=(a, b - a)).is_threefold) == (6, False)
+
+
+def test_a_column_is_a_stack_about_the_middle_of_the_sheet():
+    assert eh.MATERIALS["MoS2"].stack("S") == (("S", 1.56), ("S", -1.56))
+    assert eh.MATERIALS["MoS2"].stack("Mo") == (("Mo", 0.0),)
+    assert eh.MATERIALS["MoS2"].stack("W") == (("W", 0.0),)  # foreign: one atom half-way up
+    assert [e for e, _ in eh.MATERIALS["SrTiO3"].stack("Ti")] == ["Ti", "O"]
+
+
+def test_brightness_is_the_materials_own_then_what_is_usual_then_that_of_the_charge():
+    cell, basis = ((3.0, 0.0), (0.0, 4.0)), [("Si", 0, 0, 0), ("Au", 0.5, 0.5, 0), ("C", 0.5, 0.5, 2)]
+    own = eh.Material("mine", "", cell, basis)
+    assert own.column_brightness == pytest.approx((eh.BRIGHTNESS["Si"], (79 / 6) ** 1.7 + 1))
+    assert replace(own, brightness={"Si": 4.5, "Au": 60}).column_brightness == (4.5, 61)
+    assert "Au" not in own.atom_brightness
+
+
+def test_a_material_of_lists_is_that_of_tuples_and_keeps_what_it_found():
+    own = eh.MATERIALS["MoS2"]
+    same = replace(own, cell=[list(v) for v in own.cell], basis=[list(atom) for atom in own.basis])
+    assert same == own
+    assert hash(same) == hash(own)
+    assert own.axes is own.axes
+    assert pickle.loads(pickle.dumps(own)) == own
+    with pytest.raises(ValueError, match="read-only"):
+        own.axes[0, 0] = 3.0
 
 
 def test_bad_materials_and_unknown_names_are_refused():

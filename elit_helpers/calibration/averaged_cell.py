@@ -95,7 +95,7 @@ def fit_spot(amplitude: np.ndarray, waves: np.ndarray, material: Material) -> tu
 
 def _columns(waves, material, hand):
     """Sum of the phases of each element's columns; shape (elements, K)."""
-    elements = list(dict.fromkeys(element for element, *_ in material.columns))
+    elements = material.column_elements
     total = np.zeros((len(elements), len(waves)), complex)
     for element, u, v, _ in material.columns:
         x, y = np.array([u, v]) @ np.array(material.cell)

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elit_helpers.calibration.reflections import (
-    LatticeFit,
-    binned,
-    column_brightness,
-    flatten,
-    reflections,
-    tiles,
-)
+from elit_helpers.calibration.reflections import LatticeFit, binned, flatten, reflections, tiles
 from elit_helpers.samples.materials import MATERIALS, Material
 
 _TILE = 6  # spacings; the sum is taken piece by piece, so that a bent scan does not blur it
@@ -62,8 +55,7 @@ def expected_phase(material: Material) -> float | None:
     if triple is None:
         return None
     factor = np.zeros(3, complex)
-    for (_, u, v, _), bright in zip(material.columns, column_brightness(material), strict=True):
-        x, y = np.array([u, v]) @ np.array(material.cell)
+    for (x, y), bright in zip(material.places, material.column_brightness, strict=True):
         factor += bright * np.exp(-2j * np.pi * triple @ [y, x])
     return float(abs(np.degrees(np.angle(factor.prod()))))
 
@@ -91,11 +83,11 @@ def cell_phase(frame: np.ndarray, fit: LatticeFit, material: Material) -> CellPh
 
 def _triple(material):
     """Three of the shortest waves of a hexagonal lattice, with signs that make them add up to zero."""
-    pattern = reflections(material)
-    if pattern.fold != 6:
+    if not material.is_hexagonal:
         return None
-    length = np.linalg.norm(pattern.waves, axis=1)
-    shortest = pattern.waves[length < 1.01 * length.min()]
+    waves = reflections(material).waves
+    length = np.linalg.norm(waves, axis=1)
+    shortest = waves[length < 1.01 * length.min()]
     for signs in itertools.product((1, -1), repeat=3):
         triple = np.array(signs)[:, None] * shortest[:3]
         if np.abs(triple.sum(0)).max() < 1e-6:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.spatial import Delaunay, QhullError, cKDTree
 
-from elit_helpers.calibration.reflections import binned, column_brightness, flatten, reflections
+from elit_helpers.calibration.reflections import binned, flatten, reflections
 from elit_helpers.samples.materials import Material
 
 _RATIO = 1.12  # between one trial scale and the next
@@ -120,7 +120,7 @@ def _signs(material, spacing):
     """Smooth one cell as the frames are smoothed, and see whether its top or its bottom is alone in it."""
     n = 24
     grid = np.zeros((n, n))
-    for (_, u, v, _), bright in zip(material.columns, column_brightness(material), strict=True):
+    for (_, u, v, _), bright in zip(material.columns, material.column_brightness, strict=True):
         grid[int(round(u * n)) % n, int(round(v * n)) % n] += bright
     index = np.fft.fftfreq(n, 1 / n)
     waves = np.stack(np.meshgrid(index, index, indexing="ij"), -1) @ np.linalg.inv(np.array(material.cell)).T

@@ -10,8 +10,7 @@ from elit_helpers.calibration.cell_phase import cell_phase, expected_phase
 from elit_helpers.calibration.neighbours import NeighbourScale, neighbour_scales
 from elit_helpers.calibration.reflections import LatticeFit, refine, reflections, search
 from elit_helpers.core.checks import ElitError, check_frames, check_pixel_size
-from elit_helpers.samples.materials import Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import Material, material_of
 
 _SHORTEST, _LONGEST = 0.02, 0.30  # Å/px searched when nothing is known
 _ENOUGH = 1.6  # contrast of reflections that needs no second witness; frames without a lattice stay below 1.4

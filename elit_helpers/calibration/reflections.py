@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.fft import next_fast_len, rfft2
@@ -74,6 +75,7 @@ class LatticeFit:
         return float(np.sqrt(slope @ self.covariance @ slope))
 
 
+@lru_cache
 def reflections(material: Material, *, limit: int = 12, least: float = 0.15) -> Reflections:
     """List the reflections of a material that a microscope with atomic resolution may show.
 
@@ -84,29 +86,15 @@ def reflections(material: Material, *, limit: int = 12, least: float = 0.15) -> 
     index = np.array([(h, k) for h in range(-4, 5) for k in range(-4, 5) if (h, k) > (0, 0)])
     waves = index @ to_waves
     factor = np.zeros(len(index), complex)
-    for (_, u, v, _), bright in zip(material.columns, column_brightness(material), strict=True):
+    for (_, u, v, _), bright in zip(material.columns, material.column_brightness, strict=True):
         factor += bright * np.exp(-2j * np.pi * index @ [u, v])
     strength = np.abs(factor) * np.exp(-2 * (np.pi * _SPOT_A) ** 2 * (waves**2).sum(1))
     strength /= strength.max()
     seen = np.flatnonzero(strength > least)
     seen = seen[np.argsort(np.linalg.norm(waves[seen], axis=1), kind="stable")][:limit]
-    lengths = np.linalg.norm(np.array(material.cell), axis=1)
-    cosine = np.dot(*np.array(material.cell)) / lengths.prod()
-    fold = 2
-    if np.isclose(*lengths, rtol=1e-3):
-        fold = {True: 6, False: 2}[np.isclose(abs(cosine), 0.5, atol=1e-3)]
-        fold = 4 if abs(cosine) < 1e-3 else fold
-    return Reflections(waves[seen][:, ::-1], strength[seen], fold)
-
-
-def column_brightness(material: Material) -> list[float]:
-    """How bright each column is [carbon peaks]; an element the material says nothing about counts Z^1.7."""
-    from ase.data import atomic_numbers
-
-    known = material.brightness
-    return [
-        sum(known.get(e, (atomic_numbers[e] / 6) ** 1.7) for e in stack) for *_, stack in material.columns
-    ]
+    found = Reflections(waves[seen][:, ::-1], strength[seen], material.fold)
+    found.waves.flags.writeable = found.strength.flags.writeable = False  # shared by all who ask again
+    return found
 
 
 def flatten(frame: np.ndarray, spacing_px: float, clip: float = 2.5) -> np.ndarray:

@@ -11,8 +11,7 @@ from elit_helpers.calibration.averaged_cell import align, fit_spot, synthesise
 from elit_helpers.calibration.pixel_size import CalibrationFailed
 from elit_helpers.calibration.reflections import LatticeFit, Reflections, refine, reflections, search, window
 from elit_helpers.core.checks import check_frames, check_pixel_size
-from elit_helpers.samples.materials import Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import Material, material_of
 
 _TILE = 6.0  # spacings: small enough for a bent scan, large enough to tell reflections apart
 _MOST = 11  # pieces along an axis; more of a large frame say nothing new

@@ -137,18 +137,18 @@ def run_elit(
         raise ValueError(f"`rounds` is {rounds!r}; it must be a whole number, 0 or more.")
     if simulated is None and isinstance(data, str):
         simulated = data
-    elements = None if simulated is None else pairs_of(simulated, material, sheet.default_classes)
+    elements = None if simulated is None else pairs_of(simulated, sheet.material, sheet.default_classes)
     if isinstance(data, Ensemble):
         # one that knows the elements keeps them, or its last layer would have to be learned again
         both = elements is not None and data.classes == sheet.default_classes
         source = elements if both or elements is None else one_class(elements, len(sheet.default_classes))
     else:
-        both, source = False, pairs_of(data, material, None)
+        both, source = False, pairs_of(data, sheet.material, None)
     arguments = {
         "frames": describe(frames),
         "pixel_size": pixel_size,
         "data": describe(data),
-        "material": sheet.name,
+        "material": sheet.material.name,
         "settings": dataclasses.asdict(settings),
         "rounds": int(rounds),
         "keep": None if keep is None else [int(i) for i in keep],

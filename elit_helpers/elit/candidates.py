@@ -67,7 +67,7 @@ def missing_sites(
     length = np.linalg.norm(away, axis=1)
     # the sum of two unit vectors is 1 long at 120°; others are not such an atom's bonds
     asking = (np.bincount(i, minlength=len(row_col)) == 2) & (length > 0.5) & (length < 1.5)
-    wanted = row_col[asking] + away[asking] / length[asking, None] * sheet.bond / pixel_size
+    wanted = row_col[asking] + away[asking] / length[asking, None] * sheet.material.bond / pixel_size
     near = 0.6 * sheet.scale / pixel_size
     if len(wanted):
         wanted = wanted[cKDTree(others).query(wanted)[0] > near]

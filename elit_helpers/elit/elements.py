@@ -44,7 +44,7 @@ def impurity_chance(relative: np.ndarray, bond: np.ndarray, *, sheet: Honeycomb 
     usual, spread = np.median(bright), max(1.4826 * np.median(np.abs(bright - np.median(bright))), 0.05)
     bright = np.maximum(bright, usual)  # dim atoms are the common element, however dim
     far_off = _FAR_A * sheet.scale
-    middle = 0.5 * (sheet.bond + far_off)
+    middle = 0.5 * (sheet.material.bond + far_off)
     bond = np.clip(np.where(np.isfinite(bond), bond, middle), 1.2 * sheet.scale, 1.9 * sheet.scale)
     usual_bond, bond_spread = min(np.median(bond), middle), 0.15 * sheet.scale
     far = _log_normal(bond, far_off, bond_spread) - _log_normal(bond, usual_bond, bond_spread)
@@ -199,7 +199,7 @@ def check_classes(classes: Sequence[str] | None, sheet: Honeycomb) -> tuple[str,
     two = len(classes) == 2 and not isinstance(classes, str) and classes[0] != classes[1]
     if not two or (len(sheet.elements) == 2 and set(classes) != set(sheet.elements)):
         raise ValueError(
-            f"`classes` is {classes!r}; for {sheet.name} give two elements, such as "
+            f"`classes` is {classes!r}; for {sheet.material.name} give two elements, such as "
             f"{sheet.default_classes!r}."
         )
     return tuple(classes)

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from elit_helpers.images.microscope import BRIGHTNESS
-from elit_helpers.samples.materials import MATERIALS, Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import MATERIALS, Material, material_of
 
 _GRAPHENE = MATERIALS["graphene"]
 
@@ -23,21 +21,15 @@ class Honeycomb:
 
     Attributes
     ----------
-    name
-        Of the material.
-    bond
-        Distance of the three nearest columns, seen from above [Å].
-    density
-        Columns per Å².
+    material
+        What the sheet is; its `bond` is the distance of the three nearest columns, seen from above.
     elements
         Of the columns, the brightest first: one, or two that alternate.
     default_classes
         Elements in the order of the material's columns, or the common one and the impurity to look for.
     """
 
-    name: str
-    bond: float
-    density: float
+    material: Material
     elements: tuple[str, ...]
     default_classes: tuple[str, ...]
 
@@ -51,43 +43,33 @@ class Honeycomb:
             If the material is unknown, not threefold seen from above, or of more than two kinds of column.
         """
         material = material_of(material)
-        names = tuple(dict.fromkeys(column[0] for column in material.columns))
-        if not _threefold(material) or len(names) > 2:
-            threefold = [name for name, known in MATERIALS.items() if _threefold(known)]
+        names = material.column_elements
+        if not material.is_threefold or len(names) > 2:
+            threefold = [name for name, known in MATERIALS.items() if known.is_threefold]
             raise ValueError(
                 f"`material` is {material.name}, whose columns do not each have three neighbours at one "
                 f"distance, seen from above; Algorithm 1 here knows sheets that do, such as "
                 f"{', '.join(threefold)}. Train on simulated pairs alone with train_ensemble."
             )
-        bright = BRIGHTNESS | dict(material.brightness)
-        height = {name: sum(bright.get(e, 1.0) for e in stack) for name, _, _, stack in material.columns}
+        shown = [column[0] for column in material.columns]
+        height = dict(zip(shown, material.column_brightness, strict=True))
         ordered = tuple(sorted(names, key=height.get, reverse=True))
         default = names if len(names) > 1 else (names[0], "Si")
-        return cls(material.name, material.bond, material.density, ordered, default)
+        return cls(material, ordered, default)
 
     @property
     def scale(self) -> float:
         """How much longer the bond is than graphene's, for which lengths are written down."""
-        return self.bond / _GRAPHENE.bond
+        return self.material.bond / _GRAPHENE.bond
 
     @property
     def bond_range(self) -> tuple[float, float]:
         """Shortest and longest bond: in defects, to an impurity, with what a noisy position adds [Å]."""
-        return self.bond - 0.35 * self.scale, self.bond + 0.35 * self.scale
+        return self.material.bond - 0.35 * self.scale, self.material.bond + 0.35 * self.scale
 
     def usual(self, values: np.ndarray, axis: int | None = None, share: float = 0.5) -> np.ndarray:
         """Return the median of `values` over the atoms of the fainter kind, or another quantile than 0.5."""
         return np.quantile(values, share / len(self.elements), axis=axis)
-
-
-def _threefold(material: Material) -> bool:
-    """Whether every column has three neighbours at one distance, and the next clearly further off."""
-    cell = np.array(material.cell, float)
-    places = np.array([(u, v) for _, u, v, _ in material.columns]) @ cell
-    steps = np.array([(i, j) for i in (-2, -1, 0, 1, 2) for j in (-2, -1, 0, 1, 2)]) @ cell
-    around = (places[None] + steps[:, None]).reshape(-1, 2)
-    far = np.sort(np.linalg.norm(places[:, None] - around[None], axis=-1), axis=1)[:, 1:5]
-    return bool((far[:, 2] < 1.05 * far[:, 0]).all() and (far[:, 3] > 1.3 * far[:, 0]).all())
 
 
 GRAPHENE = Honeycomb.of("graphene")

@@ -27,6 +27,7 @@ from elit_helpers.elit.candidates import (
 from elit_helpers.elit.honeycomb import GRAPHENE, Honeycomb
 from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.images.masks import DISC_A, element_mask
+from elit_helpers.samples.materials import GRAPHENE_BOND_A
 
 _ROUGH = 3.2  # times as much as the lattice: so strongly only contamination varies
 _SURE = 0.9  # an element less likely than this is left open
@@ -109,7 +110,7 @@ def _amid_three(faint: np.ndarray, atoms: np.ndarray, px: float, sheet: Honeycom
     if not len(faint) or len(atoms) < 4:
         return np.zeros(len(faint), bool)
     away = cKDTree(atoms).query(faint, 4)[0] * (px / sheet.scale)
-    return (np.abs(away[:, :3] - 1.42) < 0.3).all(1) & (away[:, 3] > 1.72)
+    return (np.abs(away[:, :3] - GRAPHENE_BOND_A) < 0.3).all(1) & (away[:, 3] > 1.72)
 
 
 def _complete(
@@ -188,7 +189,7 @@ def _under_coordinated(atoms: np.ndarray, shape: tuple[int, ...], px: float, she
     """Return the atoms with other than three neighbours, but for those at the border of the picture."""
     if not len(atoms):
         return np.zeros((0, 2))
-    inside = np.minimum(atoms, np.array(shape) - 1 - atoms).min(1) * px > 1.3 * sheet.bond
+    inside = np.minimum(atoms, np.array(shape) - 1 - atoms).min(1) * px > 1.3 * sheet.material.bond
     return atoms[inside & (bonded(atoms, pixel_size=px, sheet=sheet) != 3)]
 
 

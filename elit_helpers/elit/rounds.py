@@ -23,8 +23,7 @@ from elit_helpers.ensemble.train import train_ensemble
 from elit_helpers.finding.locate import locate_atoms
 from elit_helpers.images.recipes import RECIPES
 from elit_helpers.images.training_pairs import training_set
-from elit_helpers.samples.materials import Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import Material, material_of
 
 SETTLED = 0.005
 """A round that changes a smaller share of the kept atoms than this is the last one."""
@@ -36,10 +35,10 @@ Pairs = tuple[np.ndarray, np.ndarray]
 Source = Callable[[int | None, np.random.Generator], Pairs]
 
 
-def pairs_of(data: Pairs | str, material: str | Material, classes: Sequence[str] | None) -> Source:
+def pairs_of(data: Pairs | str, material: Material, classes: Sequence[str] | None) -> Source:
     """Return what draws `n` pairs: simulated by a recipe's name, or out of those given; all if None."""
     if isinstance(data, str):
-        recipe, material = RECIPES[check_choice("data", data, tuple(RECIPES))], material_of(material)
+        recipe = RECIPES[check_choice("data", data, tuple(RECIPES))]
         if material_of(recipe.material) != material:
             known = f"{data} {material.name}"
             recipe = RECIPES.get(known) or dataclasses.replace(recipe, name=known, material=material)

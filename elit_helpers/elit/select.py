@@ -91,11 +91,11 @@ def _share(atoms: pd.DataFrame, prediction: Prediction, sheet: Honeycomb) -> tup
         atoms,
         pixel_size=prediction.pixel_size_original,
         shape=prediction.shape_original,
-        bond_A=sheet.bond,
+        bond_A=sheet.material.bond,
         tolerance_A=0.25 * sheet.scale,
         border_A=2.0 * sheet.scale,
     )
-    return count, share, density * GRAPHENE.density / sheet.density
+    return count, share, density * GRAPHENE.material.density / sheet.material.density
 
 
 def lattice_summary(

@@ -15,8 +15,7 @@ from scipy.spatial import cKDTree
 from elit_helpers.core.checks import check_pixel_size, check_positive
 from elit_helpers.geometry.compare import rms
 from elit_helpers.geometry.lattice import _ON_SITE_A, _Bent, _places, index_columns
-from elit_helpers.samples.materials import MATERIALS, Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import MATERIALS, Material, material_of
 
 _BENDS_A = (80.0, 40.0, 20.0, 10.0, 5.0)  # lengths that "auto" tries
 
@@ -87,7 +86,7 @@ def sublattice_fit(
         rows[["row_px", "col_px"]].to_numpy(float) * pixel_size,
         rows["element"].to_numpy(object),
     )
-    index, site = index_columns(points, float(np.hypot(*material.cell[0])))
+    index, site = index_columns(points, float(material.axes[0, 0]))
     on = site >= 0
     model = _Bent.fit(_places(index[on], site[on]), points[on], 1)
     away = np.full(points.shape, np.nan)
@@ -135,18 +134,20 @@ def _bend(tree: cKDTree, moved: np.ndarray, at: np.ndarray, reach: float, *, its
 
 
 def _two_classes(material: Material, classes: Sequence[str] | None) -> tuple[str, str]:
-    lengths, own = np.linalg.norm(material.cell, axis=1), [column[0] for column in material.columns]
-    cosine = np.dot(*np.array(material.cell)) / lengths.prod()
-    hexagonal = np.isclose(*lengths, rtol=1e-3) and np.isclose(abs(cosine), 0.5, atol=1e-3)
-    if not hexagonal or len(own) != 2 or own[0] == own[1]:
+    if not _alternates(material):
         raise ValueError(
             f"`lattice` is {material.name}; its cell must be hexagonal with two different columns. "
-            f"Of those that ship: {', '.join(m for m in MATERIALS if m in ('hBN', 'MoS2', 'WS2'))}."
+            f"Of those that ship: {', '.join(m.name for m in MATERIALS.values() if _alternates(m))}."
         )
-    names = tuple(own if classes is None else classes)
+    own = material.column_elements
+    names = own if classes is None else tuple(classes)
     if isinstance(classes, str) or len(names) != 2 or names[0] == names[1]:
-        raise ValueError(f"`classes` is {classes!r}; give two element symbols, such as {tuple(own)}.")
+        raise ValueError(f"`classes` is {classes!r}; give two element symbols, such as {own}.")
     return names
+
+
+def _alternates(material: Material) -> bool:
+    return material.is_hexagonal and len(material.columns) == len(material.column_elements) == 2
 
 
 def _judged(found: pd.DataFrame) -> pd.DataFrame:

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from elit_helpers.images.microscope import BRIGHTNESS
-from elit_helpers.samples.materials import Material
+from elit_helpers.samples.materials import LONGEST_CC_A, Material
 
 _BEYOND = 1.5  # Å: how far outside the picture atoms still shine into it
-_BOND_CC = 1.75  # Å: longest C-C distance that counts as a bond
 
 
 @dataclass(frozen=True)
@@ -33,20 +31,17 @@ class Lattice:
     @classmethod
     def of(cls, material: Material, foreign: tuple[str, ...]) -> Lattice:
         """Look up places and brightness; `foreign` are further elements that a recipe draws."""
-        columns = material.columns
-        elements = tuple(dict.fromkeys([*(c[0] for c in columns), *foreign]))
-        bright = BRIGHTNESS | dict(material.brightness)
+        columns, bright = material.columns, material.atom_brightness
+        elements = tuple(dict.fromkeys([*material.column_elements, *foreign]))
         missing = sorted(({e for c in columns for e in c[3]} | set(foreign)) - set(bright))
         if missing:
             raise ValueError(
                 f"`material` {material.name} has no brightness for {', '.join(missing)}; give it relative to "
                 "carbon: Material(..., brightness={...})."
             )
-        cell = np.array(material.cell, float)
-        places = np.array([c[1:3] for c in columns], float) @ cell
         return cls(
-            cell,
-            places - places[0],
+            np.array(material.cell),
+            material.places - material.places[0],
             np.array([elements.index(c[0]) for c in columns]),
             elements,
             tuple(tuple(sorted((bright[e] for e in c[3]), reverse=True)) for c in columns),
@@ -172,7 +167,7 @@ def _silicon(p, carbon, recipe, rng):
     silicon = carbon & (rng.random(len(p)) < recipe.silicon * rng.uniform(0, 2))
     if len(p) < 4 or not (recipe.silicon_edge > 0 or silicon.any()):
         return p, silicon
-    pairs = cKDTree(p).query_pairs(_BOND_CC, output_type="ndarray")
+    pairs = cKDTree(p).query_pairs(LONGEST_CC_A, output_type="ndarray")
     degree = np.bincount(pairs.ravel(), minlength=len(p))
     share = recipe.silicon_edge * rng.uniform(0, 2.5) * (rng.random() < 0.6)
     silicon = silicon | (carbon & (degree < 3) & (rng.random(len(p)) < share))

@@ -10,13 +10,7 @@ import numpy as np
 
 from elit_helpers.core.checks import check_pixel_size, check_positive
 from elit_helpers.images.kernels import Kernel, kernel_card, kernel_names, load_kernel
-
-#: Brightness of one atom's spot relative to carbon, for the Gaussian probe. Si: multislice gives 4.5, real
-#: frames 2 to 4; elements from Al on that are not silicon: as computed for 60 kV (see `load_kernel`).
-BRIGHTNESS = {
-    "H": 0.05, "B": 0.69, "C": 1.0, "N": 1.37, "O": 1.7, "Si": 3.0, "Al": 4.0, "P": 5.0, "S": 5.6, "Ti": 9.9,
-    "V": 10.7, "Cr": 11.5, "Fe": 13.1, "Se": 18.7, "Sr": 21.4, "Mo": 24.3, "W": 44.4,
-}  # fmt: skip
+from elit_helpers.samples.materials import BRIGHTNESS
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from elit_helpers.core.checks import check_choice
-from elit_helpers.samples.materials import Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import Material, material_of
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class Recipe:
         check_choice("drowned_by", self.drowned_by, ("height", "texture"))
         from ase.data import atomic_numbers
 
-        inside = {c[0] for c in material_of(self.material).columns}
+        inside = material_of(self.material).column_elements
         for entry in self.foreign:
             known = len(entry) == 3 and entry[0] in inside and entry[1] in atomic_numbers
             if not known or not 0 <= entry[2] <= 1:
@@ -143,7 +142,7 @@ class Recipe:
     @property
     def elements(self) -> tuple[str, ...]:
         """Elements that the pairs can hold: the columns of the material, then what is foreign to it."""
-        own = [column[0] for column in material_of(self.material).columns]
+        own = material_of(self.material).column_elements
         silicon = ["Si"] if "C" in own and (self.silicon > 0 or self.silicon_edge > 0) else []
         return tuple(dict.fromkeys([*own, *silicon, *(guest for _, guest, _ in self.foreign)]))
 

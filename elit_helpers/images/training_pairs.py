@@ -16,7 +16,7 @@ from elit_helpers.images.disturbances import jitter_rows, smooth_noise
 from elit_helpers.images.flakes import Lattice, random_flake
 from elit_helpers.images.masks import DISC_A, NET_PIXEL, discs
 from elit_helpers.images.recipes import RECIPES, Recipe
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import material_of
 
 _MARGIN = 10  # px simulated around a patch, so that its borders are normalised as the middle of a frame is
 _WIDTH_PX = 1.8 / NET_PIXEL  # of the windows of the local normalisation, as `normalise` has them

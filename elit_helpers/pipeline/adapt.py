@@ -24,7 +24,7 @@ from elit_helpers.images.masks import NET_PIXEL
 from elit_helpers.images.recipes import RECIPES
 from elit_helpers.io.micrograph import Micrograph
 from elit_helpers.pipeline.inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import material_of
 
 MOST_PIXELS = 6_000_000  # of the net's own size, in all frames: the maps of five members then take 400 MB
 _NOTE, _STAGES, _RESULT = "adapt.json", "stages", "result"

@@ -75,7 +75,7 @@ def ensemble_of(material: str, ensemble: PathLike | Ensemble | None = None) -> E
         nets = default_ensemble(material)
     else:
         nets = ensemble if isinstance(ensemble, Ensemble) else load_ensemble(ensemble)
-    wanted = dict.fromkeys(column[0] for column in MATERIALS[material].columns)
+    wanted = MATERIALS[material].column_elements
     if not set(wanted) <= set(nets.classes):
         raise ValueError(
             f"`ensemble` tells {' and '.join(nets.classes)} apart, but {material} shows "

@@ -15,8 +15,8 @@ from ase.neighborlist import neighbor_list
 from scipy.spatial import cKDTree
 
 from elit_helpers.core.checks import RandomState, check_choice, check_positive, resolve_rng
-from elit_helpers.samples.materials import MATERIALS, Material
-from elit_helpers.samples.sheets import amorphous_carbon, cut_out, material_of, reach_of
+from elit_helpers.samples.materials import MATERIALS, Material, material_of
+from elit_helpers.samples.sheets import amorphous_carbon, cut_out, reach_of
 
 
 def add_hole(atoms: Atoms, *, center, radius_A: float) -> tuple[Atoms, dict[str, Any]]:

@@ -15,34 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from elit_helpers.core.checks import RandomState, check_positive, resolve_rng
-from elit_helpers.samples.materials import MATERIALS, Material, hexagonal
-
-_REACH = 1.75  # Å: longest C-C distance that counts as a bond
-
-
-def material_of(material: str | Material, name: str = "material") -> Material:
-    """Look a material up by its name; a :class:`Material` is returned as it is.
-
-    Parameters
-    ----------
-    material : str or Material
-        A key of :data:`MATERIALS`, or a material of your own.
-    name : str
-        What the caller's argument is called, for the error.
-
-    Raises
-    ------
-    ValueError
-        For a material that is not there.
-    """
-    if isinstance(material, Material):
-        return material
-    if isinstance(material, str) and material in MATERIALS:
-        return MATERIALS[material]
-    raise ValueError(
-        f"`{name}` is {material!r}; choose one of {', '.join(map(repr, MATERIALS))}, or describe yours: "
-        "Material(name, about, cell, basis)."
-    )
+from elit_helpers.samples.materials import LONGEST_CC_A, MATERIALS, Material, hexagonal, material_of
 
 
 def sheet(
@@ -85,10 +58,10 @@ def sheet(
         raise ValueError(f"`size` is {size!r}; give two integers (cells) or one or two lengths in Å.")
     for value in pair:
         check_positive("size", value)
-    thickness = np.ptp([atom[3] for atom in material.basis])
-    if thickness >= vacuum:
+    if material.thickness >= vacuum:
         raise ValueError(
-            f"`vacuum` is {vacuum:g} Å, but {material.name} is {thickness:g} Å thick; give a higher cell."
+            f"`vacuum` is {vacuum:g} Å, but {material.name} is {material.thickness:g} Å thick; "
+            "give a higher cell."
         )
     if all(isinstance(v, int | np.integer) for v in pair):
         if angle:
@@ -100,7 +73,11 @@ def sheet(
 
 
 def graphene_sheet(
-    size: float | tuple = (30.0, 30.0), *, a: float = 2.46, vacuum: float = 15.0, angle: float = 0.0
+    size: float | tuple = (30.0, 30.0),
+    *,
+    a: float = MATERIALS["graphene"].cell[0][0],
+    vacuum: float = 15.0,
+    angle: float = 0.0,
 ) -> Atoms:
     """Build flat graphene: the short form of :func:`sheet`.
 
@@ -119,19 +96,9 @@ def graphene_sheet(
     return sheet(replace(MATERIALS["graphene"], cell=hexagonal(a)), size, vacuum=vacuum, angle=angle)
 
 
-def _frame_of(material):
-    """Lattice vectors turned until the first lies along x, and the basis: x, y, z [Å] and elements."""
-    (ax, ay), (bx, by) = material.cell
-    length = np.hypot(ax, ay)
-    cell = np.array([[length, 0.0], [(ax * bx + ay * by) / length, (ax * by - ay * bx) / length]])
-    xy = np.array([atom[1:3] for atom in material.basis], float) @ cell
-    z = np.array([atom[3] for atom in material.basis], float)
-    return cell, np.column_stack([xy, z - (z.min() + z.max()) / 2]), [atom[0] for atom in material.basis]
-
-
 def _periodic(material, nx, ny, vacuum):
     """Rectangular cells, repeated; the lattice's own cell where no small rectangle repeats."""
-    cell, basis, elements = _frame_of(material)
+    cell, basis = material.axes, material.positions
     box, shifts = cell, np.zeros((1, 2))
     for n in range(1, 7):
         along = n * cell[1] - round(n * cell[1, 0] / cell[0, 0]) * cell[0]
@@ -139,7 +106,7 @@ def _periodic(material, nx, ny, vacuum):
             box, shifts = np.array([cell[0], [0.0, abs(along[1])]]), np.arange(n)[:, None] * cell[1]
             break
     xyz = (np.pad(shifts, ((0, 0), (0, 1)))[:, None] + basis).reshape(-1, 3)
-    symbols = elements * len(shifts)
+    symbols = [atom[0] for atom in material.basis] * len(shifts)
     uv = xyz[:, :2] @ np.linalg.inv(box)
     # The first atom goes half of the narrowest spacing away from the border: no atom lies on it.
     for k in range(2):
@@ -156,7 +123,7 @@ def _periodic(material, nx, ny, vacuum):
 
 def cut_out(material, size, vacuum, angle):
     """A rectangle cut from an endless turned lattice, whose origin (in graphene a hexagon) is its centre."""
-    cell, basis, elements = _frame_of(material)
+    cell, basis, elements = material.axes, material.positions, [atom[0] for atom in material.basis]
     n = int(np.hypot(*size) / 2 * np.linalg.norm(cell, axis=1).max() / material.area) + 3
     i, j = (k.ravel() for k in np.mgrid[-n : n + 1, -n : n + 1])
     cells = i[:, None] * cell[0] + j[:, None] * cell[1]
@@ -235,8 +202,9 @@ def nearest(atoms: Atoms, point) -> int:
 def reach_of(atoms: Atoms) -> float:
     """Longest distance that counts as a bond [Å]: carbon's, or 1.2 times the usual one of other atoms."""
     if len(atoms) < 2 or np.mean(atoms.numbers == 6) > 0.5:
-        return _REACH
-    return max(_REACH, 1.2 * float(np.median(cKDTree(atoms.positions).query(atoms.positions, 2)[0][:, 1])))
+        return LONGEST_CC_A
+    usual = np.median(cKDTree(atoms.positions).query(atoms.positions, 2)[0][:, 1])
+    return max(LONGEST_CC_A, 1.2 * float(usual))
 
 
 def neighbours(atoms: Atoms, index: int, *, reach: float | None = None) -> np.ndarray:

@@ -16,8 +16,7 @@ from scipy.spatial import cKDTree
 from elit_helpers.core.checks import NoAtomsFound, check_positive, logger
 from elit_helpers.core.coordinates import to_pixels
 from elit_helpers.geometry.bonds import find_edges
-from elit_helpers.samples.materials import Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import Material, material_of
 
 CONTACT_A = 1.0  # no two atoms of any solid are closer: below it, one atom was found twice
 CONTACT_SHARE = 0.6  # nor are they closer than this share of a bond, which no engine could start from
@@ -109,9 +108,7 @@ def to_atoms(
         frame=int(frame),
         material=material.name,
         columns_of_several={
-            name: n
-            for name in material.elements
-            if (n := len(_stack(name, material))) > 1 and name in elements
+            name: n for name in material.elements if (n := len(material.stack(name))) > 1 and name in elements
         },
         vacuum_A=float(vacuum_A),
         **_picture_scale(used),
@@ -173,7 +170,7 @@ def _without_contacts(kept: pd.DataFrame, material: Material, distance: float | 
     points = kept[["x_A", "y_A"]].to_numpy(float)
     worth = kept["probability"].to_numpy(float) if "probability" in kept else np.ones(len(kept))
     names, number = np.unique(kept["element"].to_numpy(str), return_inverse=True)
-    stacks = [_stack(name, material) for name in names]
+    stacks = [material.stack(name) for name in names]
     least = np.array([[_contact(a, b) if distance is None else distance for b in stacks] for a in stacks])
     near = cKDTree(points).query_ball_point(points, least.max())
     used = np.ones(len(kept), bool)
@@ -196,18 +193,7 @@ def _lift(elements: np.ndarray, lift: Mapping[str, float] | None) -> np.ndarray:
     return np.array([float(lift.get(name, 0.0)) for name in elements])
 
 
-def _stack(name: str, material: Material) -> list[tuple[str, float]]:
-    """Return the atoms of a column that shows `name`: element and height over the sheet's middle [Å]."""
-    heights = [atom[3] for atom in material.basis]
-    middle = (min(heights) + max(heights)) / 2
-    at: dict[tuple[float, float], list[tuple[str, float]]] = {}
-    for element, u, v, z in material.basis:
-        at.setdefault((round(u % 1, 6), round(v % 1, 6)), []).append((element, z - middle))
-    own = [at[u, v] for heaviest, u, v, _ in material.columns if heaviest == name]
-    return own[0] if own else [(name, 0.0)]
-
-
-def _contact(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> float:
+def _contact(one: tuple[tuple[str, float], ...], other: tuple[tuple[str, float], ...]) -> float:
     """Return how close two columns can look before any of their atoms are in contact [Å]."""
     closest = [CONTACT_A**2]
     for (a, low), (b, high) in itertools.product(one, other):
@@ -222,7 +208,7 @@ def _stacked(names: pd.Series, material: Material) -> tuple[np.ndarray, np.ndarr
     Returns the row that each atom comes from (N,), its element (N,), and its height over the sheet's middle
     [Å] (N,).
     """
-    stacks = {name: _stack(name, material) for name in set(names)}
+    stacks = {name: material.stack(name) for name in set(names)}
     row = np.repeat(np.arange(len(names)), [len(stacks[name]) for name in names])
     elements = np.array([element for name in names for element, _ in stacks[name]])
     return row, elements, np.array([z for name in names for _, z in stacks[name]])

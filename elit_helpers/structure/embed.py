@@ -15,10 +15,10 @@ from elit_helpers.core.checks import check_positive
 from elit_helpers.geometry.bonds import coordination, find_edges
 from elit_helpers.geometry.matching import match_positions
 from elit_helpers.geometry.rings import inside, rings
-from elit_helpers.samples.materials import Material
-from elit_helpers.samples.sheets import material_of, sheet
+from elit_helpers.samples.materials import Material, material_of
+from elit_helpers.samples.sheets import sheet
 from elit_helpers.structure.regions import check_region
-from elit_helpers.structure.sheet_lattice import SheetLattice, is_flat, outer_edge, sheet_lattice
+from elit_helpers.structure.sheet_lattice import SheetLattice, outer_edge, sheet_lattice
 
 MARGIN_A = 8.0  # how far beyond a patch its lattice is fitted: a defect bends the sheet less there
 RIM_A = 2.2  # the outermost ring of a patch, where it must be the lattice: a bond and a half
@@ -78,12 +78,12 @@ def embed(
         that is not the lattice (a wider hole, a defect, contamination, another grain), or the seam would not
         close.
     """
-    center = np.asarray(center, float)[:2]
+    center, material = np.asarray(center, float)[:2], material_of(material)
     if radius_A is None:
         return _widest(atoms, center, size_A=size_A, material=material, keep_strain=keep_strain)
     _refuse_void(atoms, center, radius_A)
     check_region(atoms, center, radius_A)
-    _refuse_edge(atoms, material_of(material), center, radius_A)
+    _refuse_edge(atoms, material, center, radius_A)
     lattice = sheet_lattice(atoms, center=center, radius_A=radius_A + MARGIN_A, material=material)
     cells = _cells(lattice, radius_A, size_A)
     axes = lattice.axes if keep_strain else lattice.unstrained
@@ -111,7 +111,7 @@ def _into_cell(
     whole: Atoms, middle: np.ndarray, corners: np.ndarray, axes: np.ndarray, material: Material
 ) -> np.ndarray:
     """Make of lattice coordinates positions in a periodic cell, in place; return where the middle is [Å]."""
-    height = float(whole.info.get("vacuum_A", 15.0)) + np.ptp([atom[3] for atom in material.basis])
+    height = float(whole.info.get("vacuum_A", 15.0)) + material.thickness
     half = np.append(corners.sum(axis=0) / 2, height / 2)
     whole.positions[:, :2] = (whole.positions[:, :2] - middle) @ axes
     whole.positions += half
@@ -193,7 +193,7 @@ def _patch_of(
 ) -> np.ndarray:
     """Choose the picture's atoms, (N,) bool: those whose site is inside, and inside those without a site."""
     sites, names = sites_about(lattice, center, radius + 2 * lattice.bond_A)
-    layers = 3 if np.ptp(sites[:, 2]) > 0 else 2
+    layers = 2 if lattice.material.is_flat else 3
     heavy = np.flatnonzero(atoms.numbers != 1)
     points = atoms.positions[heavy] - [0, 0, level]
     tolerance = ON_SITE * lattice.bond_A
@@ -246,8 +246,7 @@ def sites_about(lattice: SheetLattice, center: np.ndarray, radius: float) -> tup
     cell = np.round(lattice.to_lattice(center)) + steps
     basis = lattice.material.basis
     uv = (cell[:, None] + [atom[1:3] for atom in basis]).reshape(-1, 2)
-    z = np.array([atom[3] for atom in basis], float)
-    points = np.c_[lattice.to_picture(uv), np.tile(z - (z.min() + z.max()) / 2, len(cell))]
+    points = np.c_[lattice.to_picture(uv), np.tile(lattice.material.positions[:, 2], len(cell))]
     near = np.linalg.norm(points[:, :2] - center, axis=1) <= radius
     return points[near], np.tile([atom[0] for atom in basis], len(cell))[near]
 
@@ -266,9 +265,7 @@ def _sites_of_cell(
 
 
 def _ideal_atoms(material: Material, uv: np.ndarray, number: np.ndarray) -> Atoms:
-    z = np.array([atom[3] for atom in material.basis], float)
-    positions = np.c_[uv, z[number] - (z.min() + z.max()) / 2]
-    return Atoms([material.basis[k][0] for k in number], positions)
+    return Atoms([material.basis[k][0] for k in number], np.c_[uv, material.positions[number, 2]])
 
 
 def _joined(patch: Atoms, ideal: Atoms) -> Atoms:
@@ -287,7 +284,7 @@ def _joined(patch: Atoms, ideal: Atoms) -> Atoms:
 def _seam(whole: Atoms, material: Material) -> dict[str, float]:
     """Count and measure the bonds between picture and ideal sheet; refuse a seam that does not close."""
     # Before it is relaxed a bond at the seam may be longer than the usual cut-off: look as if from nearer.
-    slack, closer = SLACK if is_flat(material) else 1.0, whole.copy()
+    slack, closer = SLACK if material.is_flat else 1.0, whole.copy()
     closer.set_cell(whole.cell / slack, scale_atoms=True)
     edges, from_picture = find_edges(closer), whole.arrays["from_picture"]
     own = sheet(material, (4, 3))

@@ -15,8 +15,7 @@ from elit_helpers.core.checks import check_positive
 from elit_helpers.geometry.compare import rms
 from elit_helpers.geometry.lattice import index_columns
 from elit_helpers.geometry.rings import edge_atoms
-from elit_helpers.samples.materials import MATERIALS, Material
-from elit_helpers.samples.sheets import material_of
+from elit_helpers.samples.materials import MATERIALS, Material, material_of
 
 COLUMN = 0.3  # share of a bond within which atoms, seen from above, are one column
 TURN = np.array([[0, 1], [-1, 1]])  # the axes of a hexagonal lattice turned by 60°, in themselves
@@ -57,7 +56,7 @@ class SheetLattice:
     @property
     def unstrained(self) -> np.ndarray:
         """The material's own lattice vectors in the picture's orientation, (2, 2) in rows [Å]."""
-        return _own_axes(self.material) @ self._parts[0]
+        return self.material.axes @ self._parts[0]
 
     @property
     def rotation_deg(self) -> float:
@@ -83,7 +82,7 @@ class SheetLattice:
     @property
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Rotation and stretch (rows: own axes @ rotation @ stretch), by polar decomposition."""
-        left, size, right = np.linalg.svd(np.linalg.inv(_own_axes(self.material)) @ self.axes)
+        left, size, right = np.linalg.svd(np.linalg.inv(self.material.axes) @ self.axes)
         return left @ right, right.T @ np.diag(size) @ right
 
 
@@ -129,7 +128,7 @@ def sheet_lattice(
         near = near[np.linalg.norm(near.positions[:, :2] - np.asarray(center, float)[:2], axis=1) <= radius_A]
     xy = near.positions[:, :2]
     try:
-        cell, site = index_columns(xy[:, ::-1], np.linalg.norm(material.cell[0]))
+        cell, site = index_columns(xy[:, ::-1], material.axes[0, 0])
     except ValueError as error:
         raise ValueError(
             f"{len(xy)} atoms {'in all' if center is None else f'about {tuple(center)}'} lie on no lattice "
@@ -147,21 +146,14 @@ def sheet_lattice(
 
 
 def _hexagonal(material: Material) -> Material:
-    own, places = _own_axes(material), sorted(tuple(np.round(c[1:3], 3)) for c in material.columns)
-    hexagonal = np.allclose(own @ own.T, own[0, 0] ** 2 * np.array([[1, 0.5], [0.5, 1]]), rtol=1e-3)
-    if not hexagonal or places != [(0.333, 0.333), (0.667, 0.667)]:
+    places = sorted(tuple(np.round(c[1:3], 3)) for c in material.columns)
+    honeycomb = material.is_hexagonal and material.is_threefold  # thirds alone are none in a cell of 120°
+    if not honeycomb or places != [(0.333, 0.333), (0.667, 0.667)]:
         raise ValueError(
             f"`material` is {material.name}; a lattice can be fitted to hexagonal sheets of two columns at a "
             "third and two thirds of the cell: graphene, hBN, MoS2, WS2."
         )
     return material
-
-
-def _own_axes(material: Material) -> np.ndarray:
-    """The material's lattice vectors in rows, turned until the first lies along x [Å]."""
-    cell = np.array(material.cell, float)
-    length = np.linalg.norm(cell[0])
-    return np.array([[length, 0.0], [cell[0] @ cell[1] / length, np.linalg.det(cell) / length]])
 
 
 def _towards_x(axes: np.ndarray, away: np.ndarray, element: np.ndarray, material: Material) -> np.ndarray:
@@ -179,7 +171,7 @@ def _towards_x(axes: np.ndarray, away: np.ndarray, element: np.ndarray, material
 
 def outer_edge(atoms: Atoms, material: Material) -> np.ndarray:
     """Mark the atoms on the outer edge of a flake, (N,) bool; those of thick sheets by their columns."""
-    if is_flat(material):
+    if material.is_flat:
         return edge_atoms(atoms)
     # Two atoms of a column need not stand exactly above each other: their bonds would cross, seen from above.
     close = cKDTree(atoms.positions[:, :2]).query_pairs(COLUMN * material.bond, output_type="ndarray")
@@ -191,8 +183,3 @@ def outer_edge(atoms: Atoms, material: Material) -> np.ndarray:
     # As graphene of the same shape, whose rings are those of the columns.
     seen = Atoms(f"C{count}", np.pad(xy * MATERIALS["graphene"].bond / material.bond, ((0, 0), (0, 1))))
     return edge_atoms(seen)[column]
-
-
-def is_flat(material: Material) -> bool:
-    """Whether all atoms of a material lie in one plane."""
-    return np.ptp([atom[3] for atom in material.basis]) == 0
