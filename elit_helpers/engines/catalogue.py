@@ -10,9 +10,10 @@ import pandas as pd
 from ase import Atoms
 
 from elit_helpers.core.checks import check_choice
+from elit_helpers.samples.materials import MATERIALS
 
-PICTURE_LATTICE_A = 2.46  # graphene in pictures and in experiment
-MOS2_LATTICE_A = 3.16
+PICTURE_LATTICE_A = MATERIALS["graphene"].cell[0][0]  # in pictures and in experiment
+MOS2_LATTICE_A = MATERIALS["MoS2"].cell[0][0]
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ import pandas as pd
 from ase.data import atomic_numbers, covalent_radii
 
 from elit_helpers.core.checks import RandomState, require, resolve_rng
+from elit_helpers.samples.materials import LONGEST_CC_A
 
 Cutoffs = Mapping[tuple[str, str], float]
 
 CUTOFFS: dict[tuple[str, str], float] = {
-    ("C", "C"): 1.75, ("C", "Si"): 2.10, ("Si", "Si"): 2.50, ("C", "H"): 1.30, ("H", "Si"): 1.70,
+    ("C", "C"): LONGEST_CC_A, ("C", "Si"): 2.10, ("Si", "Si"): 2.50, ("C", "H"): 1.30, ("H", "Si"): 1.70,
     ("H", "H"): 0.90, ("C", "N"): 1.70, ("C", "O"): 1.65,
     # Two Mo of MoS2 are 3.16 Å apart and not bonded; their radii would make them so.
     ("Mo", "S"): 2.90, ("Mo", "Mo"): 2.90, ("S", "S"): 2.50,

@@ -14,6 +14,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
 from elit_helpers.engines.catalogue import ENGINES, PICTURE_LATTICE_A, EngineChoice
+from elit_helpers.samples.materials import LONGEST_CC_A
 
 
 @dataclass
@@ -106,7 +107,7 @@ def _lattice_of(atoms: Atoms) -> float:
     Where there are too few such atoms for a median it is graphene's.
     """
     carbon = atoms[atoms.symbols == "C"]
-    first, bond = neighbor_list("iD", carbon, 1.75)
+    first, bond = neighbor_list("iD", carbon, LONGEST_CC_A)
     threefold = np.bincount(first, minlength=len(carbon)) == 3
     if threefold.sum() < 30:
         return PICTURE_LATTICE_A * scale_of(atoms)
