@@ -1,6 +1,11 @@
 """Every public name beside the file it lives in, in the order of the data; the one list of them."""
 
-from .core.checks import ElitError as ElitError, EngineMissing as EngineMissing, NoAtomsFound as NoAtomsFound
+from .core.checks import (
+    CorruptEnsemble as CorruptEnsemble,
+    ElitError as ElitError,
+    EngineMissing as EngineMissing,
+    NoAtomsFound as NoAtomsFound,
+)
 from .core.coordinates import to_angstrom as to_angstrom, to_pixels as to_pixels
 from .core.settings import (
     data_dir as data_dir,
@@ -83,7 +88,6 @@ from .calibration.statistics import FrameStatistics as FrameStatistics, frame_st
 from .ensemble.networks import UNSURE as UNSURE
 from .ensemble.settings import PRESETS as PRESETS, Ensemble as Ensemble, TrainSettings as TrainSettings
 from .ensemble.storage import (
-    CorruptEnsemble as CorruptEnsemble,
     default_ensemble as default_ensemble,
     load_ensemble as load_ensemble,
     save_ensemble as save_ensemble,

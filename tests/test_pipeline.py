@@ -342,7 +342,7 @@ class TestAdapt:
         adapt(picture, tmp_path / "own")
         for other in (["--seed", 1], ["--rounds", 3], ["--members", 2, "--keep", "0"], ["--start", "ideal"]):
             assert adapt(picture, tmp_path / "own", *other) == 1
-            assert "own.partial is of a run with other" in capsys.readouterr().err
+            assert "own.partial holds a run with other" in capsys.readouterr().err
         assert (tmp_path / "own.partial" / "stages" / "E_initial").exists()
         assert len(rounds.calls) == 1
 

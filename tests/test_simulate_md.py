@@ -263,7 +263,7 @@ class TestCheckpoint:
         run(checkpoint=tmp_path / "md.npz")
         other = sheet()
         other.positions[0, 2] += 0.1
-        with pytest.raises(ValueError, match=r"md.npz is of another structure.*delete the file"):
+        with pytest.raises(ValueError, match=r"md.npz holds a run with other structure: .*delete the file"):
             run(other, checkpoint=tmp_path / "md.npz")
 
     @pytest.mark.parametrize(

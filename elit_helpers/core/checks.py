@@ -28,6 +28,10 @@ class NoAtomsFound(ElitError):
     """No atom was found, or none was kept."""
 
 
+class CorruptEnsemble(ElitError):
+    """A saved ensemble or checkpoint is incomplete or was changed; nothing of it is used."""
+
+
 class EngineMissing(ElitError, ImportError):
     """The engine that was asked for is not installed."""
 

@@ -18,8 +18,9 @@ from elit_helpers.core.checks import PathLike, RandomState, check_frames, check_
 from elit_helpers.elit.honeycomb import Honeycomb
 from elit_helpers.elit.patches import check_room
 from elit_helpers.elit.rounds import Pairs, Rounds, one_class, pairs_of
-from elit_helpers.elit.stages import Checkpoint, describe
+from elit_helpers.elit.stages import Checkpoint
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of
+from elit_helpers.ensemble.storage import fingerprint_of
 from elit_helpers.samples.materials import Material
 
 
@@ -145,14 +146,14 @@ def run_elit(
     else:
         both, source = False, pairs_of(data, sheet.material, None)
     arguments = {
-        "frames": describe(frames),
+        "frames": frames,
         "pixel_size": pixel_size,
-        "data": describe(data),
+        "data": fingerprint_of(data) if isinstance(data, Ensemble) else data,
         "material": sheet.material.name,
         "settings": dataclasses.asdict(settings),
-        "rounds": int(rounds),
-        "keep": None if keep is None else [int(i) for i in keep],
-        "simulated": describe(simulated),
+        "rounds": rounds,
+        "keep": None if keep is None else list(keep),
+        "simulated": simulated,
     }
     stored = Checkpoint.open(checkpoint, arguments, rng)
     classes = sheet.default_classes if both else sheet.default_classes[:1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import zlib
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core.checks import PathLike, RandomState, spawn_seeds
+from elit_helpers.core.checks import CorruptEnsemble, PathLike, RandomState, spawn_seeds
 from elit_helpers.core.files import atomic_write, sha256
+from elit_helpers.core.resume import Job, read_json
 from elit_helpers.ensemble.settings import Ensemble
-from elit_helpers.ensemble.storage import CorruptEnsemble, load_ensemble, save_ensemble, weights_sha256
+from elit_helpers.ensemble.storage import load_ensemble, save_ensemble
 
 _RUN, _ROW, _ATOMS = "run.json", "stage.json", "atoms.npz"
 _TEXT = ("element", "reason")  # columns of the table of atoms
@@ -32,63 +32,30 @@ class Stage:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Checkpoint:
-    """A folder with one sub-folder a finished stage; without a folder it keeps and gives nothing.
+    """The stages that are finished of a run: a sub-folder each in the folder of the job.
 
-    Attributes
-    ----------
-    folder
-        Where; or None.
-    seed
-        Of the whole run: each stage gets a generator of its own from it and from its name, so that what is
-        drawn does not depend on which stages were loaded.
+    Each stage gets a generator of its own from the job's seed and from its name, so that what is drawn does
+    not depend on which stages were loaded.
     """
 
-    folder: Path | None
-    seed: int
+    job: Job
 
     @classmethod
     def open(cls, folder: PathLike | None, arguments: dict[str, Any], rng: RandomState) -> Checkpoint:
-        """Begin a run in a folder, or go on with the one that is there.
-
-        Raises
-        ------
-        ValueError
-            If the folder holds a run with other arguments; they are named.
-        CorruptEnsemble
-            If its record cannot be read.
-        """
+        """Begin a run in a folder, or go on with the one that is there: with its seed, if `rng` is none."""
         fixed = rng is not None and not isinstance(rng, np.random.Generator)
-        seed = spawn_seeds(rng, 1)[0]
-        if folder is None:
-            return cls(None, seed)
-        folder = Path(folder)
-        arguments = json.loads(
-            json.dumps({**arguments, "seed": seed if fixed else None})
-        )  # as they come back
-        if (folder / _RUN).is_file():
-            stored = _read_json(folder / _RUN)
-            differ = [
-                name for name, value in arguments.items() if stored.get("arguments", {}).get(name) != value
-            ]
-            if differ:
-                raise ValueError(
-                    f"`checkpoint` {folder} holds a run with other {', '.join(differ)}. Pass the same "
-                    "arguments to go on with it, or another folder."
-                )
-            return cls(folder, int(stored["seed"]))
-        with atomic_write(folder / _RUN) as file:
-            file.write_text(json.dumps({"arguments": arguments, "seed": seed}, indent=1) + "\n")
-        return cls(folder, seed)
+        description = {**arguments, "seed": spawn_seeds(rng, 1)[0]}
+        return cls(Job.open(folder, description, name=_RUN, free=() if fixed else ("seed",)))
 
     def rng(self, stage: str) -> np.random.Generator:
         """Return the generator of one stage."""
-        return np.random.default_rng([self.seed, zlib.crc32(stage.encode())])
+        return np.random.default_rng([self.job.description["seed"], zlib.crc32(stage.encode())])
 
     def members(self, stage: str) -> Path | None:
         """Return the folder for members that are finished before their stage is."""
-        return None if self.folder is None else self.folder / f"{stage}.members"
+        return None if self.job.folder is None else self.job.folder / f"{stage}.members"
 
     def load(self, stage: str) -> Stage | None:
         """Return a finished stage, or None.
@@ -98,10 +65,9 @@ class Checkpoint:
         CorruptEnsemble
             If one of its files is missing, cut off or changed; the file is named.
         """
-        if self.folder is None or not (self.folder / stage).is_dir():
+        if self.job.folder is None or not (home := self.job.folder / stage).is_dir():
             return None
-        home = self.folder / stage
-        record = _read_json(home / _ROW)
+        record = read_json(home / _ROW)
         if not (home / _ATOMS).is_file() or sha256(home / _ATOMS) != record.get("atoms_sha256"):
             raise CorruptEnsemble(
                 f"{home / _ATOMS} is missing or does not match its hash in {_ROW}. Delete the folder {home} "
@@ -115,32 +81,12 @@ class Checkpoint:
 
     def save(self, name: str, stage: Stage) -> None:
         """Write a finished stage, whole or not at all."""
-        if self.folder is None:
+        if self.job.folder is None:
             return
-        with atomic_write(self.folder / name, folder=True) as home:
+        with atomic_write(self.job.folder / name, folder=True) as home:
             save_ensemble(stage.ensemble, home / "ensemble")
             columns = {name: stage.atoms[name].to_numpy() for name in stage.atoms}
             np.savez(home / _ATOMS, **columns | {name: columns[name].astype(str) for name in _TEXT})
             record = {"row": stage.row, "notes": stage.notes, "atoms_sha256": sha256(home / _ATOMS)}
             (home / _ROW).write_text(json.dumps(record, indent=1) + "\n")
         shutil.rmtree(self.members(name), ignore_errors=True)  # what was in it is in the stage now
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise CorruptEnsemble(
-            f"{path} cannot be read ({error}). Delete the folder {path.parent} and run again."
-        ) from error
-
-
-def describe(value: Any) -> Any:
-    """Return what stands for an argument in the record: itself where JSON can say it, a hash of arrays."""
-    if isinstance(value, tuple) and all(isinstance(part, np.ndarray) for part in value):
-        return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in value)).hexdigest()
-    if isinstance(value, Ensemble):
-        return weights_sha256(*value.weights)
-    if isinstance(value, np.ndarray):
-        return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-    return value

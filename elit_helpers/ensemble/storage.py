@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -16,20 +15,14 @@ import numpy as np
 import pandas as pd
 
 from elit_helpers.core import checks
-from elit_helpers.core.checks import ElitError, PathLike, require
+from elit_helpers.core.checks import CorruptEnsemble, PathLike, require
 from elit_helpers.core.files import atomic_write, sha256
+from elit_helpers.core.resume import Job, fingerprint
 from elit_helpers.ensemble.networks import Weights
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings
 
 _CARD = "card.json"
 _HOME = Path(__file__).parent / "shipped"
-
-_JOB = "job.json"
-_NEXT = "Delete the folder to train anew, or name another as `checkpoint`."
-
-
-class CorruptEnsemble(ElitError):
-    """A saved ensemble or checkpoint is incomplete or was changed; nothing of it is used."""
 
 
 def write_weights(path: Path, weights: Weights, notes: dict[str, Any] | None = None) -> None:
@@ -41,7 +34,13 @@ def write_weights(path: Path, weights: Weights, notes: dict[str, Any] | None = N
     # not ascontiguousarray: it would make a vector of the number of batches seen
     arrays = {name: np.asarray(value, order="C") for name, value in weights.items()}
     metadata = {"notes": json.dumps(notes)} if notes is not None else None
-    _replace(path, numpy_files.save(arrays, metadata))
+    # One fixed name beside it: whatever a killed process left is written over, and never read.
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as stream:
+        stream.write(numpy_files.save(arrays, metadata))
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(part, path)
 
 
 def read_weights(path: Path) -> tuple[Weights, dict[str, Any]]:
@@ -63,65 +62,11 @@ def read_weights(path: Path) -> tuple[Weights, dict[str, Any]]:
         ) from error
 
 
-def weights_sha256(*nets: Weights) -> str:
-    """Return one hash of the arrays of several nets, with their names and shapes."""
-    digest = hashlib.sha256()
-    for weights in nets:
-        for name in sorted(weights):
-            value = np.asarray(weights[name], order="C")
-            digest.update(f"{name} {value.dtype} {value.shape};".encode())
-            digest.update(value.reshape(-1).view(np.uint8))
-    return digest.hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # One fixed name beside it: whatever a killed process left is written over, and never read.
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
-
-
-# --------------------------------------------------------------------------- resumption
-@dataclass
+@dataclass(frozen=True)
 class Checkpoint:
-    """A folder with one file for each net that is trained, and the job they belong to.
+    """The nets that are finished of a training: a file each in the folder of the job."""
 
-    Attributes
-    ----------
-    folder
-        Where they lie, or None: then nothing is kept.
-    job
-        All that the weights depend on, as plain JSON.
-    """
-
-    folder: Path | None
-    job: dict[str, Any]
-
-    def open(self) -> None:
-        """Make the folder, or see that what is in it belongs to this job.
-
-        Raises
-        ------
-        ValueError
-            If it holds another job, or something else.
-        CorruptEnsemble
-            If its list of what the job was cannot be read.
-        """
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        earlier = read_job(self.folder)
-        if earlier is None:
-            _replace(self.folder / _JOB, json.dumps(self.job, indent=1).encode() + b"\n")
-            return
-        if names := _differences(earlier, self.job):
-            raise ValueError(
-                f"`checkpoint` {self.folder} holds another training: its {', '.join(names)} "
-                f"{'differs' if len(names) == 1 else 'differ'} from what is asked for now. {_NEXT}"
-            )
+    job: Job
 
     def load(self, name: str) -> tuple[Weights, list[float]] | None:
         """Return weights and losses of a net that is finished, or None.
@@ -135,7 +80,7 @@ class Checkpoint:
         if path is None or not path.is_file():
             return None
         weights, notes = read_weights(path)
-        if notes.get("weights_sha256") != weights_sha256(weights) or notes.get("job") != self._hash():
+        if {key: notes.get(key) for key in ("job", "weights")} != self._marks(weights):
             raise CorruptEnsemble(
                 f"{path} was changed after it was written, or belongs to another training. "
                 "Delete it to train this net again."
@@ -145,51 +90,19 @@ class Checkpoint:
     def save(self, name: str, weights: Weights, losses: Sequence[float]) -> None:
         """Keep a finished net."""
         if (path := self._path(name)) is not None:
-            notes = {"job": self._hash(), "weights_sha256": weights_sha256(weights), "losses": list(losses)}
-            write_weights(path, weights, notes)
+            write_weights(path, weights, {**self._marks(weights), "losses": list(losses)})
 
     def _path(self, name: str) -> Path | None:
-        return None if self.folder is None else self.folder / f"{name}.safetensors"
+        return None if self.job.folder is None else self.job.folder / f"{name}.safetensors"
 
-    def _hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.job, sort_keys=True).encode()).hexdigest()
-
-
-def read_job(folder: PathLike) -> dict[str, Any] | None:
-    """Return what the checkpoint in this folder was training; None for a folder that is new or empty."""
-    folder = Path(folder)
-    path = folder / _JOB
-    if not path.is_file():
-        others = (
-            sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
-        )
-        if others:
-            raise ValueError(
-                f"`checkpoint` {folder} holds {', '.join(others[:3])} but no {_JOB}; it was not made by "
-                "train_ensemble. Name a folder that is new or empty."
-            )
-        return None
-    try:
-        job = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(job["seeds"], list):
-            raise ValueError("its seeds are no list")
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptEnsemble(f"{path} cannot be read ({error}). {_NEXT}") from error
-    return job
+    def _marks(self, weights: Weights) -> dict[str, str]:
+        """What shows that a file is whole, and of this job."""
+        return {"job": fingerprint(self.job.description), "weights": fingerprint(weights)}
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name what two jobs differ in; settings one by one."""
-    found = []
-    for name in sorted({*old, *new}):
-        a, b = old.get(name), new.get(name)
-        if a == b:
-            continue
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += [f"{name}.{key}" for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
-        else:
-            found.append(name)
-    return found
+def fingerprint_of(ensemble: Ensemble) -> str:
+    """Return the fingerprint of what an ensemble predicts with."""
+    return fingerprint([ensemble.weights, ensemble.classes, ensemble.pixel_size, ensemble.temperature])
 
 
 def save_ensemble(ensemble: Ensemble, folder: PathLike) -> Path:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core import checks
+from elit_helpers.core import checks, resume
 from elit_helpers.core.checks import PathLike, RandomState
 from elit_helpers.core.files import versions
 from elit_helpers.ensemble import jobs, networks, storage
@@ -79,13 +77,10 @@ def train_ensemble(
     classes = tuple(classes)
     images, labels = _check_pairs(images, labels, classes)
     _check_start(start, settings)
-    if rng is None and checkpoint is not None and (earlier := storage.read_job(checkpoint)):
-        seeds = earlier["seeds"]
-    else:
-        seeds = checks.spawn_seeds(rng, settings.members + 1)
-    description = _describe(images, labels, classes, settings, seeds, start)
-    store = storage.Checkpoint(None if checkpoint is None else Path(checkpoint), description)
-    store.open()
+    description = _describe(images, labels, classes, settings, start)
+    description["seeds"] = checks.spawn_seeds(rng, settings.members + 1)
+    kept = resume.Job.open(checkpoint, description, free=("seeds",) if rng is None else ())
+    description, seeds = kept.description, kept.description["seeds"]
     total = _total_steps(settings, start)
     if start is not None:
         start = with_elements(start, classes, np.random.default_rng(seeds[0]))
@@ -95,7 +90,7 @@ def train_ensemble(
     ):
         job = networks.Job(images, labels, len(classes), settings, folder)
         watch = jobs.Watch(bar, on_progress)
-        weights = _train_members(job, seeds, start, store, workers, watch)
+        weights = _train_members(job, seeds, start, storage.Checkpoint(kept), workers, watch)
         watch.look(last=True)
     card = {
         "member_seeds": seeds[1:],
@@ -142,18 +137,14 @@ def _describe(
     labels: np.ndarray,
     classes: tuple[str, ...],
     settings: TrainSettings,
-    seeds: list[int],
     start: Ensemble | None,
 ) -> dict[str, Any]:
-    """Return all that the weights depend on, as plain JSON."""
-    data = hashlib.sha256(images)
-    data.update(labels)
+    """Return all that the weights depend on, beside the seeds."""
     return {
-        "classes": list(classes),
-        "settings": {**dataclasses.asdict(settings), "layers": list(settings.layers)},
-        "seeds": list(seeds),
-        "data_sha256": data.hexdigest(),
-        "start_sha256": None if start is None else storage.weights_sha256(*start.weights),
+        "classes": classes,
+        "settings": dataclasses.asdict(settings),
+        "data_sha256": resume.fingerprint([images, labels]),
+        "start_sha256": None if start is None else storage.fingerprint_of(start),
         "versions": networks.versions(),
         "device": networks.device(),
         "threads": networks.THREADS,

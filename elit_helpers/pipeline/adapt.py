@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -16,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from elit_helpers.core.checks import ElitError, PathLike, check_frames, logger
-from elit_helpers.core.files import atomic_write
+from elit_helpers.core.resume import Job
 from elit_helpers.elit.algorithm import ElitResult, run_elit
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of
-from elit_helpers.ensemble.storage import save_ensemble, weights_sha256
+from elit_helpers.ensemble.storage import fingerprint_of, save_ensemble
 from elit_helpers.images.masks import NET_PIXEL
 from elit_helpers.images.recipes import RECIPES
 from elit_helpers.io.micrograph import Micrograph
@@ -120,16 +119,17 @@ def adapt_ensemble(
         "pixel_size": size, "data": origin, "material": material, "settings": trained, "rounds": rounds,
         "rng": int(rng), "keep": keep, "simulated": origin if by_name else "realistic",
     }  # fmt: skip
-    job = arguments | {
-        "frames": hashlib.sha256(stack.tobytes()).hexdigest(),
-        "data": origin if by_name else weights_sha256(*origin.weights),
+    description = arguments | {
+        "frames": stack,
+        "data": origin if by_name else fingerprint_of(origin),
         "settings": dataclasses.asdict(trained),
     }
-    with _partial(folder, job) as partial:
-        result = run_elit(stack, **arguments, checkpoint=partial / _STAGES, progress=progress)
+    with _partial(folder, description) as job:
+        result = run_elit(stack, **arguments, checkpoint=job.folder / _STAGES, progress=progress)
         warnings += _without_gain(result)
         about = {"adapted_to": micrograph.name, "pixel_size_source": source, "warnings": warnings}
-        _save(result, about | {"material": material, "job": job}, partial / _RESULT, folder)
+        about |= {"material": material, "job": job.description}
+        _save(result, about, job.folder / _RESULT, folder)
     return Adapted(folder, result, size, source, warnings)
 
 
@@ -199,41 +199,16 @@ def partial_of(folder: PathLike) -> Path:
 
 
 @contextmanager
-def _partial(folder: Path, job: dict[str, Any]) -> Iterator[Path]:
-    """Give the folder of what is finished; it goes with success, and with an error that would come again."""
-    partial = partial_of(folder)
-    job = json.loads(json.dumps(job))  # as it reads when it comes back: tuples are lists
-    begun = partial.exists() and (not partial.is_dir() or any(partial.iterdir()))
-    if begun:
-        _check_same(partial, job)
-    else:
-        partial.mkdir(parents=True, exist_ok=True)
-        with atomic_write(partial / _NOTE) as target:
-            target.write_text(json.dumps(job, indent=1) + "\n")
+def _partial(folder: Path, description: dict[str, Any]) -> Iterator[Job]:
+    """Give the job, kept beside the folder until it is done; an error that would come again ends it, too."""
+    job = Job.open(partial_of(folder), description, name=_NOTE)
     try:
-        yield partial
+        yield job
     except (ElitError, ValueError, TypeError):
-        if not begun:
-            shutil.rmtree(partial)
+        if not job.begun:
+            shutil.rmtree(job.folder)
         raise
-    shutil.rmtree(partial)
-
-
-def _check_same(partial: Path, job: dict[str, Any]) -> None:
-    """Refuse to go on in a folder that was begun with other arguments, or by something else."""
-    try:
-        begun = json.loads((partial / _NOTE).read_text())
-        other = [name for name in job if begun[name] != job[name]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{partial} is in the way: it is no run to go on with ({_NOTE} cannot be read). Move it away or "
-            "choose another folder."
-        ) from error
-    if other:
-        raise ValueError(
-            f"{partial} is of a run with other {', '.join(other)}. Give the arguments of that run to go on "
-            "with it, delete it to begin anew, or choose another folder."
-        )
+    shutil.rmtree(job.folder)
 
 
 def _save(result: ElitResult, about: dict[str, Any], target: Path, folder: Path) -> None:

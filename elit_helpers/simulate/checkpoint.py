@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ase import Atoms
 
 from elit_helpers.core.checks import PathLike
 from elit_helpers.core.files import atomic_write
+from elit_helpers.core.resume import fingerprint, go_on, plain
 from elit_helpers.engines.plan import Snapshot, held_atoms
 from elit_helpers.simulate.record import Record
 
@@ -22,16 +23,16 @@ FORMAT = 1
 FIELDS = ("positions", "velocities", "forces", "cell")
 
 
-def fingerprint(atoms: Atoms, *, velocities: bool) -> str:
-    """A short hash of what a simulation starts from; of the velocities too where it takes them over."""
+def fingerprint_of(atoms: Atoms, *, velocities: bool) -> str:
+    """The fingerprint of what a simulation starts from; of the velocities too where it takes them over."""
     parts = [atoms.numbers, np.asarray(atoms.pbc), held_atoms(atoms)]
     parts += [np.round(atoms.positions, 6) + 0.0, np.round(np.array(atoms.cell), 6) + 0.0]
     if velocities:
         parts.append(np.round(atoms.get_velocities(), 6) + 0.0)
-    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+    return fingerprint(parts)
 
 
-def save(path: PathLike, record: Record, settings: dict[str, Any]) -> None:
+def save(path: PathLike, record: Record, job: dict[str, Any]) -> None:
     """Write a run as far as it is, whole or not at all."""
     frames = [*record.kept(), record.last]
     arrays = {
@@ -43,14 +44,16 @@ def save(path: PathLike, record: Record, settings: dict[str, Any]) -> None:
         "step": np.array([round(one.info["time_fs"] / record.timestep_fs) for one in frames]),
         "log": np.array(record.log().to_json(orient="split", double_precision=15)),
         "census": np.array(record.census().to_json(orient="split")),
-        "settings": np.array(json.dumps(settings | {"format": FORMAT})),
+        "job": np.array(json.dumps(plain(job))),
     }
     with atomic_write(path) as target, open(target, "wb") as file:
         np.savez(file, **arrays)
 
 
-def load(path: PathLike, record: Record, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """Put what a file holds into a record and return its settings; None if there is no file yet.
+def load(path: PathLike, record: Record, job: dict[str, Any], free: Collection[str]) -> dict[str, Any] | None:
+    """Put what a file holds into a record and return its job; None if there is no file yet.
+
+    What is `free` may differ from the job of this call.
 
     Raises
     ------
@@ -62,16 +65,15 @@ def load(path: PathLike, record: Record, settings: dict[str, Any]) -> dict[str, 
     try:
         with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        saved = json.loads(str(arrays["settings"]))
+        saved = json.loads(str(arrays["job"]))
         log, census = (_table(arrays[name]) for name in ("log", "census"))
         moments = _moments(arrays)
-        frames = [record.frame(moment) for moment in moments[:-1]]
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"`checkpoint` {path} cannot be read ({error}). Delete it to start anew, or name another file."
         ) from error
-    _check_same(path, saved, settings)
-    record.restore(log, frames, moments[-1], census)
+    saved = go_on(path, saved, job, free)
+    record.restore(log, [record.frame(moment) for moment in moments[:-1]], moments[-1], census)
     return saved
 
 
@@ -85,21 +87,3 @@ def _moments(arrays: dict[str, np.ndarray]) -> list[Snapshot]:
     steps, energies = arrays["step"].tolist(), arrays["energy"].tolist()
     rows = [{name: arrays[name][k] for name in FIELDS} for k in range(len(steps))]
     return [Snapshot(**row, energy=e, step=k) for row, e, k in zip(rows, energies, steps, strict=True)]
-
-
-def _check_same(path: PathLike, saved: dict[str, Any], settings: dict[str, Any]) -> None:
-    if saved.get("format") != FORMAT:
-        raise ValueError(
-            f"`checkpoint` {path} is of another version ({saved.get('format')}); delete it to start anew."
-        )
-    if saved["structure"] != settings["structure"]:
-        raise ValueError(
-            f"`checkpoint` {path} is of another structure. Pass the one it was begun with, delete the file "
-            "to start anew, or name another file."
-        )
-    for name, value in settings.items():
-        if value is not None and saved[name] != value:
-            raise ValueError(
-                f"`checkpoint` {path} was begun with {name} = {saved[name]!r}, and this call has {value!r}. "
-                "Pass the same, delete the file to start anew, or name another file."
-            )

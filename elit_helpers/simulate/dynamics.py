@@ -67,16 +67,16 @@ class Simulation:
         rotates_freely = plan.ensemble == "nve"
         moving = with_velocities(atoms, temperature_K, resolve_rng(seed))
         self.record = Record(moving, plan.timestep_fs, conserves_rotation=rotates_freely, watch=watch)
-        self._settings = {
-            "engine": choice.name, "temperature_K": temperature_K,
-            **{name: value for name, value in asdict(plan).items() if name not in _FREE},
-            "structure": checkpoints.fingerprint(atoms, velocities=temperature_K is None),
+        job = {
+            "engine": choice.name, "temperature_K": temperature_K, **asdict(plan), "seed": seed,
+            "structure": checkpoints.fingerprint_of(atoms, velocities=temperature_K is None),
+            "format": checkpoints.FORMAT,
         }  # fmt: skip
         if checkpoint is not None:
-            known = self._settings | {"seed": None if rng is None else seed}
-            saved = checkpoints.load(checkpoint, self.record, known)
-        self.seed = saved["seed"] if saved else seed
-        self._settings["seed"] = self.seed
+            free = (*_FREE, "seed") if rng is None else _FREE
+            saved = checkpoints.load(checkpoint, self.record, job, free)
+        self._job = saved or job
+        self.seed = self._job["seed"]
         self._saving = Share(self.record.watch.share)
         self.resumed_at = self.record.steps if saved else None
         done = self.resumed_at or 0
@@ -108,7 +108,7 @@ class Simulation:
                 error.run = self._result(f"an error: {error}")
             raise
         if self.checkpoint is not None:
-            checkpoints.save(self.checkpoint, self.record, self._settings)
+            checkpoints.save(self.checkpoint, self.record, self._job)
         return self._result(stopped)
 
     def _moments(self) -> Iterator[Snapshot]:
@@ -129,7 +129,7 @@ class Simulation:
         self.record.take(moment)
         if self.checkpoint is not None and self._saving.allows():
             with self._saving.spend():
-                checkpoints.save(self.checkpoint, self.record, self._settings)
+                checkpoints.save(self.checkpoint, self.record, self._job)
         self._looks = [*self._looks[:1], (moment.step, time.perf_counter(), time.process_time())]
         if self.estimate_s is None and len(self._looks) == 2:
             self._estimate()
@@ -167,7 +167,7 @@ class Simulation:
         return Run(frames[-1], frames, log, self.choice.name, info, record.census())
 
 
-_FREE = ("steps", "seed", "threads", "ranks")  # a run may go on with others
+_FREE = ("steps", "threads", "ranks")  # a run may go on with others
 
 
 def check_plan(plan: Plan, engine: str, temperature_K: float | None, watch: Watch | None) -> None:
