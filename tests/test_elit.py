@@ -369,6 +369,9 @@ def test_a_checkpoint_of_another_run_and_a_spoilt_one_are_refused_by_name(frames
     elit(frames, two, rounds=0, checkpoint=tmp_path)
     with pytest.raises(ValueError, match="holds a run with other rounds, seed"):
         elit(frames, two, rounds=1, rng=4, checkpoint=tmp_path)
+    warmer = dataclasses.replace(two[0], temperature=2.0)
+    with pytest.raises(ValueError, match="holds a run with other data: "):
+        elit(frames, (warmer, two[1]), rounds=0, checkpoint=tmp_path)
     atoms = tmp_path / "E_0" / "atoms.npz"
     atoms.write_bytes(atoms.read_bytes()[:-100])
     with pytest.raises(eh.CorruptEnsemble, match="E_0.atoms.npz is missing or does not match"):

@@ -259,10 +259,12 @@ class TestCheckpoint:
         run(checkpoint=path, watch=eh.Watch(on_progress=lambda log: len(log) == 3))
         assert run(checkpoint=path).info["resumed_at"] == 20
 
-    def test_that_of_another_structure_is_refused(self, tmp_path):
+    @pytest.mark.parametrize("change", ["moved", "fewer"])
+    def test_that_of_another_structure_is_refused(self, tmp_path, change):
         run(checkpoint=tmp_path / "md.npz")
         other = sheet()
         other.positions[0, 2] += 0.1
+        other = other if change == "moved" else other[:-1]
         with pytest.raises(ValueError, match=r"md.npz holds a run with other structure: .*delete the file"):
             run(other, checkpoint=tmp_path / "md.npz")
 
