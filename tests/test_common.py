@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import elit_helpers as eh
 from elit_helpers.core import checks as common
@@ -54,6 +56,39 @@ def test_check_choice_lists_what_is_allowed():
 def test_check_positive_refuses(bad):
     with pytest.raises(ValueError, match="`dose` is .* above zero"):
         common.check_positive("dose", bad)
+
+
+@pytest.mark.parametrize("count", [1, np.int64(3), np.uint8(200)])
+def test_a_count_is_returned_as_an_int(count):
+    assert type(common.check_count("batch", count)) is int
+    assert common.check_count("batch", count) == count
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.0, np.float64(2), True, np.True_, "2", None, float("nan"), (2,)])
+def test_what_is_no_count_is_refused(bad):
+    with pytest.raises(ValueError, match=r"`batch` is .*; it must be a whole number from 1 up\.$"):
+        common.check_count("batch", bad)
+
+
+def test_a_count_may_start_elsewhere_and_have_an_alternative():
+    assert common.check_count("rounds", 0, 0) == 0
+    with pytest.raises(ValueError, match=r"from 16 up, or None for all\.$"):
+        common.check_count("size", 8, 16, otherwise="None for all")
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True), st.floats(-1e6, 1e6))
+def test_check_at_least_lets_in_what_is_finite_and_not_less(value, least):
+    if np.isfinite(value) and value >= least:
+        assert common.check_at_least("noise", value, least) == value
+    else:
+        with pytest.raises(ValueError, match="`noise` is .* finite number of at least"):
+            common.check_at_least("noise", value, least)
+
+
+@pytest.mark.parametrize("bad", [-0.1, "1", "much", None, (1, 2)])
+def test_check_at_least_refuses_what_is_no_number_and_names_the_unit(bad):
+    with pytest.raises(ValueError, match=r"`shift` is .* at least 0 \[Å\]\.$"):
+        common.check_at_least("shift", bad, 0, unit="Å")
 
 
 def test_pixel_size_in_another_unit_is_noticed():

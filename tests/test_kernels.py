@@ -102,7 +102,7 @@ def test_what_cannot_be_a_spot_is_refused():
     kernel = load_kernel("60kV")
     with pytest.raises(ValueError, match="No spot is known for element 'Xe'; this kernel has H, B"):
         kernel.profile("Xe", 0.0)
-    with pytest.raises(ValueError, match="`sigma_A` is -0.1; a blur is zero or"):
+    with pytest.raises(ValueError, match="`sigma_A` is -0.1; it must be a finite number of at least 0"):
         kernel.blurred(-0.1)
     with pytest.raises(ValueError, match="give one width above zero"):
         Kernel((0.0,), {"C": (1.0,)})

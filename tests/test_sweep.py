@@ -87,7 +87,7 @@ def test_the_engine_with_its_own_lattice_is_compared_in_that_of_the_picture():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"temperatures_K": ()}, "`temperatures_K` is 0"),
+        ({"temperatures_K": ()}, "`temperatures_K` is empty; give one"),
         ({"temperatures_K": (300, -5)}, "`temperatures_K` is -5"),
         ({"replicas": 0}, "`replicas` is 0"),
         ({"workers": 1.5}, "`workers` is 1.5"),

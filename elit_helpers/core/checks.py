@@ -122,17 +122,44 @@ def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
     return value
 
 
+def check_count(name: str, value: Any, at_least: int = 1, *, otherwise: str = "") -> int:
+    """Return `value` as an int if it is a whole number from `at_least` up, else raise a ValueError.
+
+    True and 2.0 are no counts. `otherwise` says what else would be allowed, as the end of a sentence.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
+        allowed = f"a whole number from {at_least} up{otherwise and f', or {otherwise}'}"
+        raise ValueError(f"`{name}` is {value!r}; it must be {allowed}.")
+    return int(value)
+
+
 def check_positive(name: str, value: Any, *, unit: str = "") -> float:
     """Return `value` as a float if it is a finite number above zero, else raise a ValueError."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number) or number <= 0:
+    number = _finite(value)
+    if not number > 0:
         raise ValueError(
             f"`{name}` is {value!r}; it must be a finite number above zero{unit and f' [{unit}]'}."
         )
     return number
+
+
+def check_at_least(name: str, value: Any, least: float, *, unit: str = "") -> float:
+    """Return `value` as a float if it is a finite number of at least `least`, else raise a ValueError."""
+    number = _finite(value)
+    if not number >= least:
+        raise ValueError(
+            f"`{name}` is {value!r}; it must be a finite number of at least {least:g}{unit and f' [{unit}]'}."
+        )
+    return number
+
+
+def _finite(value: Any) -> float:
+    """Return `value` as a float, or NaN if it is no finite number."""
+    try:
+        number = np.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        return np.nan
+    return number if np.isfinite(number) else np.nan
 
 
 def check_pixel_size(value: Any, name: str = "pixel_size") -> float:

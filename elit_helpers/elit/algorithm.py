@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core.checks import PathLike, RandomState, check_frames, check_pixel_size
+from elit_helpers.core.checks import PathLike, RandomState, check_count, check_frames, check_pixel_size
 from elit_helpers.elit.honeycomb import Honeycomb
 from elit_helpers.elit.patches import check_room
 from elit_helpers.elit.rounds import Pairs, Rounds, one_class, pairs_of
@@ -134,8 +134,7 @@ def run_elit(
     frames, pixel_size = check_frames(frames, "frames"), check_pixel_size(pixel_size)
     sheet, settings = Honeycomb.of(material), settings_of(settings)
     check_room(frames.shape[1:], pixel_size)
-    if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
-        raise ValueError(f"`rounds` is {rounds!r}; it must be a whole number, 0 or more.")
+    check_count("rounds", rounds, 0)
     if simulated is None and isinstance(data, str):
         simulated = data
     elements = None if simulated is None else pairs_of(simulated, sheet.material, sheet.default_classes)

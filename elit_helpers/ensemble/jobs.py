@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from elit_helpers.core.checks import check_count
 from elit_helpers.core.settings import memory_limit, threads
 from elit_helpers.ensemble import networks
 from elit_helpers.ensemble.networks import Weights
@@ -95,12 +96,7 @@ def how_many(workers: int | None, members: int) -> int:
         # One GPU is not shared: its nets are so small that starting the work is what takes the time.
         crowded = memory_limit()[0] < _ENOUGH_BYTES or networks.device() != "cpu"
         workers = 1 if crowded else threads()
-    elif isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(
-            f"`workers` is {workers!r}; it must be a whole number from 1 up, or None for as many as there "
-            "are processors."
-        )
-    return min(workers, members)
+    return min(check_count("workers", workers, otherwise="None for as many as there are processors"), members)
 
 
 def train(

@@ -155,16 +155,14 @@ def predict_stream(
     ValueError
         If the frames, the pixel size or `batch` are not usable.
     """
-    pixel_size = checks.check_pixel_size(pixel_size)
-    if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
-        raise ValueError(f"`batch` is {batch!r}; it must be a whole number of frames from 1 up.")
+    pixel_size, batch = checks.check_pixel_size(pixel_size), checks.check_count("batch", batch)
     shape = tuple(getattr(frames, "shape", ()))
     if len(shape) != 3 or not shape[0]:
         raise ValueError(
             f"`frames` has shape {shape}; it must be an array-like (N, H, W) with at least one frame. "
             "Use frames[None] for a single one."
         )
-    return _stream(ensemble, frames, pixel_size, members, int(batch), progress)
+    return _stream(ensemble, frames, pixel_size, members, batch, progress)
 
 
 def _stream(

@@ -52,18 +52,13 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for name in ("members", "steps", "member_steps", "batch", "filters"):
-            if not _is_count(value := getattr(self, name)):
-                raise ValueError(f"`{name}` is {value!r}; it must be a whole number from 1 up.")
-        layers = tuple(self.layers)
-        if len(layers) != 4 or not all(map(_is_count, layers)):
+            checks.check_count(name, getattr(self, name))
+        layers = tuple(checks.check_count("layers", count) for count in self.layers)
+        if len(layers) != 4:
             raise ValueError(f"`layers` is {self.layers!r}; it must be four whole numbers from 1 up.")
         object.__setattr__(self, "layers", layers)  # a card holds it as a list
         checks.check_positive("learning_rate", self.learning_rate)
         checks.check_choice("strategy", self.strategy, ("baseline", "scratch"))
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
 
 
 PRESETS = {

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from elit_helpers.core.checks import check_count
 from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.ensemble.predict import Prediction
 from elit_helpers.finding.scores import CONTAMINATION_REACH_A
@@ -78,8 +79,7 @@ def _check_reliability(probability, truth, bins, lowest, highest) -> None:
             "`truth` holds values other than 0, 1 and -1; pass a comparison, such as `labels == 0`, "
             "and -1 where nothing is known."
         )
-    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
-        raise ValueError(f"`bins` is {bins!r}; it must be a whole number from 1 up.")
+    check_count("bins", bins)
     if not 0 <= lowest < highest <= 1:
         raise ValueError(
             f"`lowest` is {lowest} and `highest` {highest}; it must be 0 ≤ lowest < highest ≤ 1."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from elit_helpers.core.checks import check_pixel_size, check_positive, resolve_rng
+from elit_helpers.core.checks import check_at_least, check_pixel_size, check_positive, resolve_rng
 from elit_helpers.images.disturbances import smooth_noise
 
 
@@ -40,8 +40,7 @@ def contamination_map(
     check_pixel_size(pixel_size)
     check_positive("radius_A", radius_A, unit="Å")
     check_positive("grain", grain)
-    if not 0 <= height < np.inf:
-        raise ValueError(f"`height` is {height!r}; it must be zero or positive [carbon peaks].")
+    check_at_least("height", height, 0, unit="carbon peaks")
     rng = resolve_rng(rng)
     center = rng.uniform(-0.1, 1.1, 2) * shape if center is None else center
     rows, cols = np.arange(shape[0])[:, None] - center[0], np.arange(shape[1])[None] - center[1]

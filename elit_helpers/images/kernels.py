@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.core.checks import check_choice, check_positive
+from elit_helpers.core.checks import check_at_least, check_choice, check_positive
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ class Kernel:
 
     def blurred(self, sigma_A: float) -> Kernel:
         """Convolve with a normalised Gaussian of width `sigma_A` [Å]; the integral of each spot is kept."""
-        if not 0 <= sigma_A < np.inf:
-            raise ValueError(f"`sigma_A` is {sigma_A!r}; a blur is zero or a positive width [Å].")
+        check_at_least("sigma_A", sigma_A, 0, unit="Å")
         old = np.array(self.sigmas_A)
         new = np.hypot(old, sigma_A)
         elements, heights = list(self.heights), np.array(list(self.heights.values()))

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from elit_helpers.core.checks import check_pixel_size, check_positive
+from elit_helpers.core.checks import check_at_least, check_count, check_pixel_size, check_positive
 from elit_helpers.images.kernels import Kernel, kernel_card, kernel_names, load_kernel
 from elit_helpers.samples.materials import BRIGHTNESS
 
@@ -99,13 +99,12 @@ class Imaging:
             check_positive("dose", self.dose)
         if self.semiangle_mrad is not None:
             check_positive("semiangle_mrad", self.semiangle_mrad, unit="mrad")
-        if len(self.shape) != 2 or min(self.shape) < 1 or any(int(n) != n for n in self.shape):
-            raise ValueError(
-                f"shape must be two positive numbers of pixels (rows, columns), got {self.shape!r}."
-            )
+        for pixels in self.shape:
+            check_count("shape", pixels)
+        if len(self.shape) != 2:
+            raise ValueError(f"`shape` is {self.shape!r}; give two numbers of pixels (rows, columns).")
         for name in _ZERO_OR_MORE:
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be zero or positive, got {getattr(self, name)!r}.")
+            check_at_least(name, getattr(self, name), 0)
         if (
             np.shape(self.drift_A) != (2,)
             or not np.isfinite([*self.drift_A, self.pedestal, self.defocus_A]).all()
@@ -121,8 +120,7 @@ class Imaging:
             )
         _check_probe(self.probe)
         for element, value in self.brightness.items():
-            if not 0 <= value < np.inf:
-                raise ValueError(f"brightness of {element} must be zero or positive, got {value!r}.")
+            check_at_least(f"brightness of {element}", value, 0)
 
     @property
     def counts_per_peak(self):

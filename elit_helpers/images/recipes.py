@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
-from elit_helpers.core.checks import check_choice
+from elit_helpers.core.checks import check_at_least, check_choice, check_count
 from elit_helpers.samples.materials import Material, material_of
 
 
@@ -120,13 +120,10 @@ class Recipe:
         for name in _RANGES:
             _check_range(self, name, _LEAST.get(name, 0.0))
         for name in _SHARES:
-            _check_number(self, name, 1.0)
-        for name in ("background", "jitter_A", "vacancies"):
-            _check_number(self, name, np.inf)
-        if not isinstance(self.vacancies, Integral):
-            raise ValueError(
-                f"`vacancies` of {self.name!r} is {self.vacancies!r}; it must be a whole number."
-            )
+            _check_share(self, name)
+        check_at_least("background", self.background, 0)
+        check_at_least("jitter_A", self.jitter_A, 0, unit="Å")
+        check_count("vacancies", self.vacancies, 0)
         check_choice("drowned_by", self.drowned_by, ("height", "texture"))
         from ase.data import atomic_numbers
 
@@ -167,11 +164,10 @@ def _check_range(recipe, name, least):
         )
 
 
-def _check_number(recipe, name, largest):
+def _check_share(recipe, name):
     value = getattr(recipe, name)
-    if not isinstance(value, Real) or not 0 <= value <= largest or value == np.inf:
-        kind = "between 0 and 1" if largest == 1 else "zero or positive"
-        raise ValueError(f"`{name}` of {recipe.name!r} is {value!r}; give a number {kind}.")
+    if not isinstance(value, Real) or not 0 <= value <= 1:
+        raise ValueError(f"`{name}` of {recipe.name!r} is {value!r}; give a number between 0 and 1.")
 
 
 # Noise, pedestal and spots span what `frame_statistics` measures on published frames of graphene with Si at

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from numbers import Integral
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from elit_helpers.core.checks import RandomState, check_choice, resolve_rng
+from elit_helpers.core.checks import RandomState, check_choice, check_count, resolve_rng
 from elit_helpers.images.contamination import contamination_map
 from elit_helpers.images.disturbances import jitter_rows, smooth_noise
 from elit_helpers.images.flakes import Lattice, random_flake
@@ -61,7 +60,7 @@ def training_set(
     ValueError
         If the recipe is unknown, a number is not positive, or `classes` lacks an element of the recipe.
     """
-    n = _check_count("n", n, 1)
+    n = check_count("n", n)
     pairs = training_pairs(recipe, rng=rng, classes=classes, size=size)
     images = np.empty((n, size, size), np.float32)
     labels = np.empty((n, size, size), np.int8)
@@ -96,7 +95,7 @@ def training_pairs(
     """
     if not isinstance(recipe, Recipe):
         recipe = RECIPES[check_choice("recipe", recipe, tuple(RECIPES))]
-    size = _check_count("size", size, 16)
+    size = check_count("size", size, 16)
     lattice = Lattice.of(material_of(recipe.material), recipe.elements)
     channel = _channels(recipe, lattice, classes)
     return _pairs(recipe, lattice, channel, size, resolve_rng(rng))
@@ -105,12 +104,6 @@ def training_pairs(
 def _pairs(recipe, lattice, channel, size, rng):
     while True:
         yield _pair(recipe, lattice, channel, size, rng)
-
-
-def _check_count(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"`{name}` is {value!r}; it must be a whole number of at least {least}.")
-    return int(value)
 
 
 def _channels(recipe, lattice, classes):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.core.checks import ElitError, PathLike, check_frames, logger
+from elit_helpers.core.checks import ElitError, PathLike, check_count, check_frames, logger
 from elit_helpers.core.resume import Job
 from elit_helpers.elit.algorithm import ElitResult, run_elit
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of
@@ -108,8 +108,7 @@ def adapt_ensemble(
     folder = check_new_folder(folder)
     origin, trained = _origin(start, check_material(material), settings, members)
     keep = _check_keep(keep, len(origin) if isinstance(origin, Ensemble) else members)
-    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)) or rng < 0:
-        raise ValueError(f"`rng` is {rng!r}; a run that can go on needs a seed: a whole number from 0 up.")
+    check_count("rng", rng, 0)  # a seed: without one the run could not go on where it stopped
     micrograph = open_frames(frames)
     warnings = list(micrograph.metadata.get("notes", []))
     size, source = resolve_pixel_size(micrograph, pixel_size, material=material, frame=0, warnings=warnings)

@@ -15,6 +15,7 @@ from elit_helpers.core.checks import (
     PathLike,
     RandomState,
     check_choice,
+    check_count,
     check_positive,
     logger,
     resolve_rng,
@@ -172,7 +173,7 @@ _FREE = ("steps", "threads", "ranks")  # a run may go on with others
 
 def check_plan(plan: Plan, engine: str, temperature_K: float | None, watch: Watch | None) -> None:
     """Refuse settings that are out of range or that the engine has not."""
-    check_count("steps", plan.steps, at_least=0)
+    check_count("steps", plan.steps, 0)
     check_positive("timestep_fs", plan.timestep_fs, unit="fs")
     if plan.timestep_fs > 3:
         raise ValueError(
@@ -184,17 +185,11 @@ def check_plan(plan: Plan, engine: str, temperature_K: float | None, watch: Watc
     if plan.ensemble != "nve":
         check_positive("bath_K", plan.bath_K, unit="K")
     for name in ("every", "threads", "ranks"):
-        check_count(name, getattr(plan, name), at_least=1)
+        check_count(name, getattr(plan, name))
     if not engine.startswith("lammps:") and (plan.ranks > 1 or plan.ensemble == "nvt-nose-hoover"):
         what = f"`ranks` {plan.ranks}" if plan.ranks > 1 else f"`ensemble` {plan.ensemble!r}"
         raise ValueError(f"{what} is for engines of LAMMPS; {engine!r} has one process, and 'nve' or 'nvt'.")
     check_watch(watch, plan.every)
-
-
-def check_count(name: str, value: Any, *, at_least: int) -> None:
-    """Refuse what is no whole number, or too small a one."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < at_least:
-        raise ValueError(f"`{name}` is {value!r}; it must be a whole number, at least {at_least}.")
 
 
 def _in_words(engine: str, plan: Plan) -> str:
@@ -300,6 +295,6 @@ def estimate_seconds(atoms: Atoms, *, engine: str = "auto", steps: int = 100) ->
 
     The first force call of a quantum engine starts from nothing and takes longer than those that follow.
     """
-    check_count("steps", steps, at_least=1)
+    check_count("steps", steps)
     run = run_md(atoms, engine=engine, steps=2, every=1, timestep_fs=0.5, rng=0)
     return run.info["estimate_s"] / 2 * steps

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
-from elit_helpers.core.checks import RandomState, resolve_rng
+from elit_helpers.core.checks import RandomState, check_count, resolve_rng
 from elit_helpers.engines.catalogue import choose_engine
 from elit_helpers.engines.plan import Plan
-from elit_helpers.simulate.dynamics import check_count, dynamics_of
+from elit_helpers.simulate.dynamics import dynamics_of
 from elit_helpers.simulate.record import frame
 from elit_helpers.simulate.relax import relax as relaxed
 from elit_helpers.simulate.result import (
@@ -59,7 +59,7 @@ def energy_spread(
         There is no ``position_std_A``, or it is not a number, or negative, for an atom.
     """
     name = choose_engine(atoms, engine).name
-    check_count("samples", samples, at_least=1)
+    check_count("samples", samples)
     spread = atoms.arrays.get("position_std_A")
     if spread is None:
         raise ValueError(

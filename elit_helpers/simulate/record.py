@@ -13,7 +13,7 @@ from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.velocitydistribution import Stationary, ZeroRotation
 
-from elit_helpers.core.checks import check_positive
+from elit_helpers.core.checks import check_count, check_positive
 from elit_helpers.engines.plan import Snapshot, held_atoms
 from elit_helpers.geometry.bonds import COOLED, boxed, complete_cutoffs
 from elit_helpers.geometry.rings import ring_census
@@ -270,5 +270,5 @@ def check_watch(watch: Watch | None, every: int) -> None:
     if watch is not None and not isinstance(watch, Watch):
         raise TypeError(f"`watch` is {type(watch).__name__}; pass Watch(on_progress=...) or None.")
     keep = None if watch is None else watch.keep_every
-    if keep is not None and (not isinstance(keep, (int, np.integer)) or keep < 1 or keep % every):
+    if keep is not None and check_count("keep_every", keep) % every:
         raise ValueError(f"`keep_every` is {keep!r}; it must be a multiple of `every`, which is {every}.")

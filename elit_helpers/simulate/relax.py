@@ -11,11 +11,10 @@ import time
 import numpy as np
 from ase import Atoms
 
-from elit_helpers.core.checks import check_choice, check_positive
+from elit_helpers.core.checks import check_choice, check_count, check_positive
 from elit_helpers.engines import ase_driven, lammps_runs
 from elit_helpers.engines.catalogue import choose_engine
 from elit_helpers.engines.plan import SimulationError, Snapshot, held_atoms
-from elit_helpers.simulate.dynamics import check_count
 from elit_helpers.simulate.record import frame
 from elit_helpers.simulate.result import (
     Run,
@@ -78,7 +77,7 @@ def relax(
     choice = choose_engine(atoms, engine)
     check_structure(atoms)
     check_positive("fmax", fmax, unit="eV/Å")
-    check_count("steps", steps, at_least=0)
+    check_count("steps", steps, 0)
     check_choice("cell", cell, [None, "xy"])
     if cell == "xy" and not atoms.pbc[:2].all():
         raise ValueError("cell='xy' needs a sheet that is periodic in x and y; pass cell=None for a flake.")

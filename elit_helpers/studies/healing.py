@@ -11,7 +11,14 @@ import pandas as pd
 from ase import Atoms, units
 from ase.md.velocitydistribution import Stationary
 
-from elit_helpers.core.checks import RandomState, check_choice, check_positive, resolve_rng, spawn_seeds
+from elit_helpers.core.checks import (
+    RandomState,
+    check_at_least,
+    check_choice,
+    check_positive,
+    resolve_rng,
+    spawn_seeds,
+)
 from elit_helpers.engines.catalogue import choose_engine
 from elit_helpers.geometry.bonds import COOLED, find_edges
 from elit_helpers.geometry.fate import fate
@@ -193,8 +200,7 @@ def heal(
     engine = choose_engine(start, engine).name
     timestep_fs = TIMESTEPS_FS.get(engine, TIMESTEP_FS) if timestep_fs is None else timestep_fs
     check_positive("timestep_fs", timestep_fs, unit="fs")
-    if not np.isfinite(collision_eV) or collision_eV < 0:
-        raise ValueError(f"`collision_eV` is {collision_eV!r}; it must be 0 or more [eV].")
+    check_at_least("collision_eV", collision_eV, 0, unit="eV")
     seed = spawn_seeds(rng, 1)[0]
     moving = _flying(start, gas, hole, temperature_K, collision_eV, np.random.default_rng(seed))
     steps, every = max(round(time_fs / timestep_fs), 1), max(round(EVERY_FS / timestep_fs), 1)

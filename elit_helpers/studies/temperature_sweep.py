@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from elit_helpers.core.checks import RandomState, check_positive, spawn_seeds
+from elit_helpers.core.checks import RandomState, check_count, check_positive, spawn_seeds
 from elit_helpers.core.checks import progress as progress_bar
 from elit_helpers.core.settings import memory_limit, threads
 from elit_helpers.engines.catalogue import choose_engine
@@ -129,9 +129,11 @@ def temperature_sweep(
         A run stopped; the text says which.
     """
     kelvins = [check_positive("temperatures_K", kelvin, unit="K") for kelvin in temperatures_K]
-    for name, value in (("temperatures_K", len(kelvins)), ("replicas", replicas), ("workers", workers or 1)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"`{name}` is {value!r}; there must be a whole number of them, at least one.")
+    if not kelvins:
+        raise ValueError("`temperatures_K` is empty; give one temperature [K] or more.")
+    check_count("replicas", replicas)
+    if workers is not None:
+        check_count("workers", workers, otherwise="None for as many as there is room for")
     check_positive("time_ps", time_ps, unit="ps")
     choice = choose_engine(atoms, engine)
     start = relax(atoms, engine=engine).atoms
