@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import elit_helpers as eh
-from elit_helpers.finding.locate import COLUMNS, find_atoms
+from elit_helpers.core.atoms_table import COLUMNS
+from elit_helpers.finding.locate import find_atoms
 from elit_helpers.images.masks import DISC_A, NET_PIXEL
 
 PX = NET_PIXEL

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 
+from elit_helpers.core.atoms_table import kept
 from elit_helpers.core.checks import (
     check_frames,
     check_pixel_size,
@@ -169,26 +170,26 @@ def assign_in_place(
     """Do what `assign_elements` does, in place."""
     for name in ("relative_brightness", "mean_bond_A", "impurity_chance", "element_chance"):
         table[name] = np.nan
-    kept, places, look = table["kept"].astype(bool), [], {"pixel_size": pixel_size, "sheet": sheet}
-    for frame, group in table[kept].groupby("frame", sort=False):
+    judged, places, look = kept(table).index, [], {"pixel_size": pixel_size, "sheet": sheet}
+    for frame, group in table.loc[judged].groupby("frame", sort=False):
         row_col = group[["row_px", "col_px"]].to_numpy()
         bright = candidates.relative_brightness(frames[frame], row_col, **look)
         table.loc[group.index, "relative_brightness"] = bright
         table.loc[group.index, "mean_bond_A"] = candidates.mean_bond(row_col, **look)
         places.append((group.index, row_col))
-    if kept.sum() < 10:
+    if len(judged) < 10:
         return table
     if len(sheet.elements) == 1:
-        judged = table.loc[kept, ["relative_brightness", "mean_bond_A"]].to_numpy().T
-        table.loc[kept, "impurity_chance"] = impurity_chance(*judged, sheet=sheet)
+        looks = table.loc[judged, ["relative_brightness", "mean_bond_A"]].to_numpy().T
+        table.loc[judged, "impurity_chance"] = impurity_chance(*looks, sheet=sheet)
     else:
         index = np.concatenate([index for index, _ in places])
         bright = table.loc[index, "relative_brightness"].to_numpy()
         chance = brighter_chance(bright, [row_col for _, row_col in places], **look)
         table.loc[index, "impurity_chance"] = chance if classes[1] == sheet.elements[0] else 1 - chance
-    second = table.loc[kept, "impurity_chance"]
-    table.loc[kept, "element"] = np.where(second > 0.5, classes[1], classes[0])
-    table.loc[kept, "element_chance"] = np.maximum(second, 1 - second)
+    second = table.loc[judged, "impurity_chance"]
+    table.loc[judged, "element"] = np.where(second > 0.5, classes[1], classes[0])
+    table.loc[judged, "element_chance"] = np.maximum(second, 1 - second)
     return table
 
 

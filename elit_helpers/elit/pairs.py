@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from elit_helpers.core.atoms_table import one_frame
 from elit_helpers.core.checks import (
     NoAtomsFound,
     RandomState,
@@ -116,7 +117,7 @@ def _label(
 ) -> tuple[np.ndarray, list[FrameLabels]]:
     """Return the frames at the ensemble's pixel size and the labels of each."""
     fine, scale = resample(frames, pixel_size=prediction.pixel_size_original, target=prediction.pixel_size)
-    tables = [atoms[atoms["frame"] == i] for i in range(len(fine))]
+    tables = [one_frame(atoms, i) for i in range(len(fine))]
     return fine, [
         label_frame(
             frame,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from elit_helpers.core.atoms_table import kept
 from elit_helpers.core.checks import NoAtomsFound, check_choice, logger
 from elit_helpers.elit.honeycomb import Honeycomb
 from elit_helpers.elit.pairs import LISTED_FROM, multi_class_pairs, one_class_pairs
@@ -200,9 +201,7 @@ class Rounds:
         row["changed"] = np.nan
         if before in self.stages:
             old = self.stages[before].atoms
-            row["changed"] = 1 - agreement(
-                old[old["kept"]], atoms[atoms["kept"]], self.pixel_size, self.sheet
-            )
+            row["changed"] = 1 - agreement(kept(old), kept(atoms), self.pixel_size, self.sheet)
         row["seconds"] = time.perf_counter() - began
         if self.score is not None:
             row |= {k: np.asarray(v).item() for k, v in self.score(atoms).items() if np.isscalar(v)}

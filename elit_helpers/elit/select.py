@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from elit_helpers.core.atoms_table import kept
 from elit_helpers.core.checks import (
     check_frames,
     check_positive,
@@ -33,9 +34,8 @@ def member_scores(prediction: Prediction, frames: np.ndarray, sheet: Honeycomb) 
 
 def _one(prediction: Prediction, frames: np.ndarray, member: int, sheet: Honeycomb) -> dict[str, Any]:
     px, n = prediction.pixel_size_original, len(prediction.members)
-    own = locate_atoms(_mean_of(prediction, [member]))
-    rest = locate_atoms(_mean_of(prediction, [i for i in range(n) if i != member] or [member]))
-    own, rest = own[own["kept"]], rest[rest["kept"]]
+    others = [i for i in range(n) if i != member] or [member]
+    own, rest = (kept(locate_atoms(_mean_of(prediction, some))) for some in ([member], others))
     lattice, contrast, weight = [], [], []
     for frame, atoms in own.groupby("frame"):
         count, share, _ = _share(atoms, prediction, sheet)
@@ -107,13 +107,13 @@ def lattice_summary(
     the one, atoms that were not found the other. The share counts more, because how dense a sheet with holes
     and contamination should be is not known, and atoms invented on contamination raise the density.
     """
-    kept = atoms[atoms["kept"]]
-    parts = [_share(table, prediction, sheet) for _, table in kept.groupby("frame")]
+    counted = kept(atoms)
+    parts = [_share(table, prediction, sheet) for _, table in counted.groupby("frame")]
     count, share, density = np.array(parts, float).reshape(-1, 3).T
     share = float(np.average(share, weights=np.maximum(count, 1))) if len(count) else 0.0
     density = float(density.sum() / len(prediction))
     return {
-        "atoms_per_frame": len(kept) / len(prediction),
+        "atoms_per_frame": len(counted) / len(prediction),
         "lattice_share": share,
         "density": density,
         "lattice_score": 1.25 * share * density / max(0.25 * share + density, 1e-9),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
+from elit_helpers.core.atoms_table import COLUMNS
 from elit_helpers.core.checks import check_positive, require
 from elit_helpers.core.coordinates import to_angstrom
 from elit_helpers.ensemble.predict import Prediction, predict_stream
@@ -15,10 +16,6 @@ from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.images.masks import DISC_A
 from elit_helpers.images.resample import resample_positions
 
-COLUMNS = (
-    "frame", "row_px", "col_px", "x_A", "y_A", "element", "probability", "position_std_A", "member_share",
-    "kept", "reason",
-)  # fmt: skip
 _CORE_A = 0.25  # the middle of a disc, where a good prediction is flat
 _APART_A = 0.7  # half the bond of graphene: two maxima closer than this are one atom
 _WINDOW_A = 0.6  # the centre of mass is taken in a disc of this radius, which holds the atom's own

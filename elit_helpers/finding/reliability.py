@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from elit_helpers.core.atoms_table import one_frame
 from elit_helpers.core.checks import check_count
 from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.ensemble.predict import Prediction
@@ -137,7 +138,7 @@ def true_labels(prediction: Prediction, truth: pd.DataFrame) -> np.ndarray:
     labels = np.empty((len(prediction), *shape), np.int8)
     rim, pixels = int(np.ceil(DISC_A / px)), np.indices(shape).reshape(2, -1).T
     for frame, out in enumerate(labels):
-        atoms = truth[truth["frame"] == frame]
+        atoms = one_frame(truth, frame)
         row_col = atoms[["row_px", "col_px"]].to_numpy(float) * np.asarray(prediction.scale)
         numbers = atoms["element"].map(lambda e: channel.get(e, 0)).to_numpy(int)
         out[:] = discs(row_col, numbers, len(classes), shape, DISC_A / px)

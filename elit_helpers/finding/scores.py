@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from elit_helpers.core.atoms_table import kept, one_frame, require_columns
 from elit_helpers.core.checks import check_positive
 from elit_helpers.geometry.compare import rms
 from elit_helpers.geometry.matching import match_positions
@@ -70,7 +71,7 @@ def score_atoms(
     if (border_A or contamination is not None) and (shape is None or pixel_size is None):
         raise ValueError("`border_A` and `contamination` need `shape` (height, width [px]) and `pixel_size`.")
     _check_scoring_tables(found, truth, pixel_size)
-    found = found[found["kept"].astype(bool)] if "kept" in found else found
+    found = kept(found)
     frames = sorted(truth["frame"].unique())
     if contamination is not None and len(contamination) != len(frames):
         raise ValueError(f"`contamination` has {len(contamination)} masks for {len(frames)} frames of truth.")
@@ -78,8 +79,8 @@ def score_atoms(
     for index, frame in enumerate(frames):
         mask = None if contamination is None else np.asarray(contamination[index], bool)
         counts, matched = _score_frame(
-            found[found["frame"] == frame],
-            truth[truth["frame"] == frame],
+            one_frame(found, frame),
+            one_frame(truth, frame),
             tolerance_A,
             pixel_size,
             shape,
@@ -129,11 +130,7 @@ def nearest_neighbour_share(
         The table holds more than one frame.
     """
     if isinstance(atoms, pd.DataFrame):
-        if "frame" in atoms and atoms["frame"].nunique() > 1:
-            raise ValueError("`atoms` holds several frames; pass one, `atoms[atoms.frame == 0]`.")
-        if "kept" in atoms:
-            atoms = atoms[atoms["kept"].astype(bool)]
-        atoms = atoms[["row_px", "col_px"]].to_numpy(float)
+        atoms = kept(one_frame(atoms, name="atoms"))[["row_px", "col_px"]]
     points = np.asarray(atoms, float).reshape(-1, 2) * pixel_size
     size = np.asarray(shape, float) * pixel_size
     judged = ((points > border_A) & (points < size - border_A)).all(axis=1)
@@ -146,15 +143,17 @@ def nearest_neighbour_share(
 
 def _check_scoring_tables(found: pd.DataFrame, truth: pd.DataFrame, pixel_size: float | None) -> None:
     columns = ["frame", "element"] + (["x_A", "y_A"] if pixel_size is None else ["row_px", "col_px"])
-    hidden = [*columns, "under_contamination"]
-    for name, table, needed in (("found", found, columns), ("truth", truth, hidden)):
-        missing = [column for column in needed if column not in table]
-        if missing:
-            raise ValueError(f"`{name}` has no column {', '.join(missing)}; it needs {', '.join(needed)}.")
+    require_columns(found, columns, "found")
+    require_columns(truth, [*columns, "under_contamination"], "truth", source="`load_movie_truth`")
+    for name, table in (("found", found), ("truth", truth)):
         if not np.isfinite(table[columns[2:]].to_numpy(float)).all():
             raise ValueError(f"`{name}` holds positions that are not finite; drop those rows before scoring.")
-    strangers = sorted(set(found["frame"]) - set(truth["frame"]))
-    if strangers:
+    check_frames_known(found, truth)
+
+
+def check_frames_known(found: pd.DataFrame, truth: pd.DataFrame) -> None:
+    """Refuse found atoms of frames whose truth is not there."""
+    if strangers := sorted(set(found["frame"]) - set(truth["frame"])):
         raise ValueError(f"`found` has frames {strangers} without truth; pass the frames that have one.")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from elit_helpers.core.atoms_table import kept, one_frame, require_columns
 from elit_helpers.core.checks import check_pixel_size, check_positive
 from elit_helpers.geometry.compare import rms
 from elit_helpers.geometry.lattice import _ON_SITE_A, _Bent, _places, index_columns
@@ -81,7 +82,9 @@ def sublattice_fit(
     if bend_A is not None and bend_A != "auto":
         check_positive("bend_A", bend_A, unit="Å")
     material = material_of(lattice, "lattice")
-    names, rows = _two_classes(material, classes), _judged(found)
+    names = _two_classes(material, classes)
+    require_columns(found, ("row_px", "col_px", "element"), "found")
+    rows = kept(one_frame(found, name="found"))
     points, element = (
         rows[["row_px", "col_px"]].to_numpy(float) * pixel_size,
         rows["element"].to_numpy(object),
@@ -148,15 +151,6 @@ def _two_classes(material: Material, classes: Sequence[str] | None) -> tuple[str
 
 def _alternates(material: Material) -> bool:
     return material.is_hexagonal and len(material.columns) == len(material.column_elements) == 2
-
-
-def _judged(found: pd.DataFrame) -> pd.DataFrame:
-    missing = [c for c in ("row_px", "col_px", "element") if c not in found]
-    if missing:
-        raise ValueError(f"`found` has no column {', '.join(missing)}; pass the table of locate_atoms.")
-    if "frame" in found and found["frame"].nunique() > 1:
-        raise ValueError("`found` holds several frames; pass one, `found[found.frame == 0]`.")
-    return found[found["kept"].astype(bool)] if "kept" in found else found
 
 
 def _first_sublattice(site: np.ndarray, element: np.ndarray, names: tuple[str, str]) -> int:

@@ -14,7 +14,7 @@ from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.ensemble.predict import Prediction
 from elit_helpers.finding.locate import locate_atoms
 from elit_helpers.finding.reliability import calibration_error, reliability, true_labels
-from elit_helpers.finding.scores import CONTAMINATION_REACH_A, score_atoms
+from elit_helpers.finding.scores import CONTAMINATION_REACH_A, check_frames_known, score_atoms
 from elit_helpers.geometry.matching import match_positions
 
 UNCERTAINTIES = ("probability", "position_std_A", "member_share", "combined")
@@ -105,8 +105,7 @@ def _compare(found, truth, pixel_size, tolerance_A) -> tuple[pd.Series, np.ndarr
     """Return the label of each candidate, and which true atoms have none."""
     check_positive("pixel_size", pixel_size, unit="Å/px")
     check_positive("tolerance_A", tolerance_A, unit="Å")
-    if strangers := sorted(set(found["frame"]) - set(truth["frame"])):
-        raise ValueError(f"`found` has frames {strangers} without truth; pass the frames that have one.")
+    check_frames_known(found, truth)
     labels, missed = np.full(len(found), "wrong", object), np.ones(len(truth), bool)
     here, there = (t[["row_px", "col_px"]].to_numpy(float) * pixel_size for t in (found, truth))
     hidden = truth["under_contamination"].to_numpy(bool)

@@ -15,6 +15,7 @@ import pandas as pd
 from ase.constraints import FixAtoms
 
 from elit_helpers import plots
+from elit_helpers.core.atoms_table import flagged, kept, one_frame
 from elit_helpers.core.checks import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
 from elit_helpers.core.files import provenance
 from elit_helpers.engines.catalogue import ENGINES, EngineChoice, choose_engine
@@ -219,8 +220,7 @@ def overview(report: Report) -> Any:
     size = 12 * min(1.0, 300 / len(report.structure))  # markers of thousands of atoms would hide the picture
     plots.image(picture, pixel_size=report.pixel_size, ax=axes["image"], title=report.micrograph.name)
     plots.image(picture, ax=axes["atoms"])
-    own = table[table["frame"] == frame]
-    plots.atoms(own, ax=axes["atoms"], size=size, flagged=True, title="atoms found")
+    plots.atoms(one_frame(table, frame), ax=axes["atoms"], size=size, flagged=True, title="atoms found")
     axes["atoms"].set(xlim=axes["image"].get_xlim(), ylim=axes["image"].get_ylim())  # some lie just outside
     spread = report.structure.arrays["position_std_A"]
     plots.structure(
@@ -240,15 +240,15 @@ def overview(report: Report) -> Any:
 
 def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
     table, source = report.atoms_found, report.micrograph.metadata.get("path")
-    flagged = table.loc[~table["kept"].astype(bool), "reason"].value_counts()
+    reasons = flagged(table)["reason"].value_counts()
     return provenance("elit_helpers run", [source] if source else []) | {
         "material": material,
         "pixel_size_A": report.pixel_size,
         "pixel_size_source": report.pixel_size_source,
         "pixel_size_file_A": report.micrograph.pixel_size,
         "ensemble": nets.card,
-        "atoms_kept": int(table["kept"].sum()),
-        "atoms_flagged": {str(reason): int(n) for reason, n in flagged.items()},
+        "atoms_kept": len(kept(table)),
+        "atoms_flagged": {str(reason): int(n) for reason, n in reasons.items()},
         "elements": {
             str(k): int(v)
             for k, v in pd.Series(report.structure.get_chemical_symbols()).value_counts().items()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from elit_helpers.core import atoms_table
 from elit_helpers.core.checks import check_pixel_size
 from elit_helpers.plots.style import COLORS, MARKERS, OTHER, current_axis, finish_picture
 
@@ -54,8 +55,7 @@ def labels(mask: Any, *, classes: Sequence[str], ax: Any = None, title: str = ""
 def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False, title: str = "") -> Any:
     """Draw a table of atoms over their picture: one marker an element, crosses for flagged ones."""
     ax = current_axis(ax)
-    kept = table[table["kept"].astype(bool)] if "kept" in table else table
-    for element, group in kept.groupby("element"):
+    for element, group in atoms_table.kept(table).groupby("element"):
         ax.scatter(
             group["col_px"],
             group["row_px"],
@@ -66,8 +66,8 @@ def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False
             linewidths=0.9,
             label=f"{element} ({len(group)})",
         )
-    if flagged and "kept" in table and not table["kept"].all():
-        left = table[~table["kept"].astype(bool)]
+    left = atoms_table.flagged(table)
+    if flagged and len(left):
         ax.scatter(
             left["col_px"],
             left["row_px"],

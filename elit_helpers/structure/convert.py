@@ -13,6 +13,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from elit_helpers.core.atoms_table import PER_ATOM, kept, one_frame, require_columns
 from elit_helpers.core.checks import NoAtomsFound, check_positive, logger
 from elit_helpers.core.coordinates import to_pixels
 from elit_helpers.geometry.bonds import find_edges
@@ -20,7 +21,6 @@ from elit_helpers.samples.materials import Material, material_of
 
 CONTACT_A = 1.0  # no two atoms of any solid are closer: below it, one atom was found twice
 CONTACT_SHARE = 0.6  # nor are they closer than this share of a bond, which no engine could start from
-PER_ATOM = ("probability", "position_std_A", "member_share")
 
 
 def to_atoms(
@@ -82,14 +82,14 @@ def to_atoms(
     material = material_of(material)
     check_positive("vacuum_A", vacuum_A, unit="Å")
     own = _rows_of(table, frame)
-    kept = own[own["kept"].astype(bool)] if "kept" in own else own
-    if kept.empty:
+    counted = kept(own)
+    if counted.empty:
         raise NoAtomsFound(
             f"Frame {frame} has no atom to build from ({len(own)} rows, none kept). Lower the threshold of "
             "`locate_atoms`, or look at the column `reason` of the rows left out."
         )
-    used = kept[_without_contacts(kept, material, min_distance_A)]
-    contacts = len(kept) - len(used)
+    used = counted[_without_contacts(counted, material, min_distance_A)]
+    contacts = len(counted) - len(used)
     if contacts:
         logger.warning("frame %s: %d atom(s) in contact with a more probable one left out", frame, contacts)
     row, elements, height = _stacked(used["element"], material)
@@ -113,7 +113,7 @@ def to_atoms(
         vacuum_A=float(vacuum_A),
         **_picture_scale(used),
         contacts_resolved=contacts,
-        rows_not_kept=len(own) - len(kept),
+        rows_not_kept=len(own) - len(counted),
     )
     loose = _loose(atoms)
     atoms.info["loose_atoms"] = int(loose.sum())
@@ -151,10 +151,8 @@ def to_table(atoms: Atoms, *, pixel_size: float | None = None, height: int | Non
 
 
 def _rows_of(table: pd.DataFrame, frame: int) -> pd.DataFrame:
-    missing = [name for name in ("x_A", "y_A", "element") if name not in table]
-    if missing:
-        raise ValueError(f"`table` has no column {', '.join(missing)}; pass what `locate_atoms` returns.")
-    own = table[table["frame"] == frame] if "frame" in table else table
+    require_columns(table, ("x_A", "y_A", "element"), "table")
+    own = one_frame(table, frame)
     if own.empty and len(table):
         raise NoAtomsFound(f"The table has no frame {frame}; it has {sorted(table['frame'].unique())}.")
     strangers = sorted({str(e) for e in own["element"] if e == "X" or e not in atomic_numbers})
@@ -165,15 +163,15 @@ def _rows_of(table: pd.DataFrame, frame: int) -> pd.DataFrame:
     return own
 
 
-def _without_contacts(kept: pd.DataFrame, material: Material, distance: float | None) -> np.ndarray:
+def _without_contacts(rows: pd.DataFrame, material: Material, distance: float | None) -> np.ndarray:
     """Mark the atoms to use: the most probable first, and none too close to one already taken."""
-    points = kept[["x_A", "y_A"]].to_numpy(float)
-    worth = kept["probability"].to_numpy(float) if "probability" in kept else np.ones(len(kept))
-    names, number = np.unique(kept["element"].to_numpy(str), return_inverse=True)
+    points = rows[["x_A", "y_A"]].to_numpy(float)
+    worth = rows["probability"].to_numpy(float) if "probability" in rows else np.ones(len(rows))
+    names, number = np.unique(rows["element"].to_numpy(str), return_inverse=True)
     stacks = [material.stack(name) for name in names]
     least = np.array([[_contact(a, b) if distance is None else distance for b in stacks] for a in stacks])
     near = cKDTree(points).query_ball_point(points, least.max())
-    used = np.ones(len(kept), bool)
+    used = np.ones(len(rows), bool)
     for k in np.argsort(-worth, kind="stable"):
         if used[k]:
             others = np.array([other for other in near[k] if other != k], int)

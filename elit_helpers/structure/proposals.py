@@ -11,6 +11,7 @@ from ase import Atoms
 from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
+from elit_helpers.core.atoms_table import flagged, one_frame, require_columns
 from elit_helpers.core.checks import check_positive
 from elit_helpers.geometry.bonds import find_edges
 from elit_helpers.geometry.matching import match_positions
@@ -66,7 +67,8 @@ def propose_missing(
     why = "empty site, {} neighbours; {:.2%} are missed"
     rows["reason"] = [why.format(n, missed_share) for n in rows.pop("asking")]
     if table is not None and len(rows):
-        _hear_candidates(rows, _not_kept(table, atoms), atoms)
+        require_columns(table, ("x_A", "y_A", "element", "probability", "kept"), "table")
+        _hear_candidates(rows, flagged(one_frame(table, atoms.info.get("frame", 0))), atoms)
     return rows.sort_values("probability", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -172,14 +174,6 @@ def _empty_sites(atoms: Atoms, lattice: SheetLattice) -> tuple[pd.DataFrame, int
     rows = {"z_A": sites[:, 2] + level, "element": names, "position_std_A": np.hypot(*spread.T)}
     table = pd.DataFrame({"x_A": at[:, 0], "y_A": at[:, 1], **rows, "asking": asking})
     return table[empty].reset_index(drop=True), len(i)
-
-
-def _not_kept(table: pd.DataFrame, atoms: Atoms) -> pd.DataFrame:
-    missing = [name for name in ("x_A", "y_A", "element", "probability", "kept") if name not in table]
-    if missing:
-        raise ValueError(f"`table` has no column {', '.join(missing)}; pass what `locate_atoms` returns.")
-    own = table[table["frame"] == atoms.info.get("frame", 0)] if "frame" in table else table
-    return own[~own["kept"].astype(bool)]
 
 
 def _hear_candidates(rows: pd.DataFrame, candidates: pd.DataFrame, atoms: Atoms) -> None:

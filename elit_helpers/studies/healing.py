@@ -11,6 +11,7 @@ import pandas as pd
 from ase import Atoms, units
 from ase.md.velocitydistribution import Stationary
 
+from elit_helpers.core.atoms_table import require_columns
 from elit_helpers.core.checks import (
     RandomState,
     check_at_least,
@@ -354,9 +355,7 @@ def healing_shares(table: pd.DataFrame, *, by: str | Sequence[str] = "molecule")
     from scipy.stats import binomtest
 
     names = [by] if isinstance(by, str) else list(by)
-    missing = [name for name in [*names, "outcome"] if name not in table]
-    if missing:
-        raise ValueError(f"`table` has no column {', '.join(missing)}; it has {', '.join(table.columns)}.")
+    require_columns(table, [*names, "outcome"], "table", source="`healing_runs`")
     for word in table["outcome"].unique():
         check_choice("outcome", word, OUTCOMES)
     rows = []

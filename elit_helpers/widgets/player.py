@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from elit_helpers import plots
+from elit_helpers.core.atoms_table import require_columns
 from elit_helpers.core.checks import require
 from elit_helpers.geometry.bonds import find_edges
 from elit_helpers.plots.moving import Moving, MovingStructure, check_trajectory, frame_rows, frame_values
@@ -64,9 +65,7 @@ def player(
         The frames are not a trajectory of the same atoms, or the log is none of theirs.
     """
     frames = [unscaled(frame) for frame in check_trajectory(frames)]
-    missing = [column for column in _COLUMNS if column not in log]
-    if missing:
-        raise ValueError(f"`log` has no column {', '.join(missing)}; pass the log of `run_md`.")
+    require_columns(log, _COLUMNS, "log", source="`run_md`")
     screen = _Screen(frames, log, frame_values(frames, values), label or _name(values))
     widgets = require("ipywidgets", "A player")
     last = len(frames) - 1

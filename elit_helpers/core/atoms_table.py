@@ -1,0 +1,82 @@
+"""The table of atoms: its columns, the rows that count, those of one frame, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+COLUMNS = (
+    "frame", "row_px", "col_px", "x_A", "y_A", "element", "probability", "position_std_A", "member_share",
+    "kept", "reason",
+)  # fmt: skip
+PER_ATOM = ("probability", "position_std_A", "member_share")
+"""Columns that a structure carries on, one value for each of its atoms."""
+
+
+def kept(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that count; all of them where the table has no column ``kept``."""
+    return table[_counts(table)]
+
+
+def flagged(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that :func:`kept` leaves out."""
+    return table[~_counts(table)]
+
+
+def _counts(table: pd.DataFrame) -> pd.Series:
+    return table["kept"].astype(bool) if "kept" in table else pd.Series(True, table.index)
+
+
+def one_frame(table: pd.DataFrame, frame: int | None = None, *, name: str = "table") -> pd.DataFrame:
+    """Return the rows of one frame; a table without the column ``frame`` is one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table of atoms.
+    frame : int, optional
+        Number of the frame; not given, the table must hold no more than one.
+    name : str
+        What the caller's argument is called.
+
+    Raises
+    ------
+    ValueError
+        No number is given, and the table holds several frames.
+    """
+    if "frame" not in table:
+        return table
+    if frame is not None:
+        return table[table["frame"] == frame]
+    if table["frame"].nunique() > 1:
+        raise ValueError(f"`{name}` holds several frames; pass one, `{name}[{name}.frame == 0]`.")
+    return table
+
+
+def require_columns(
+    table: pd.DataFrame, columns: Sequence[str], name: str, *, source: str = "`locate_atoms`"
+) -> None:
+    """Refuse a table without one of the columns, and name those that it has.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table of atoms, or any other.
+    columns : sequence of str
+        What is needed.
+    name : str
+        What the caller's argument is called.
+    source : str
+        What gives such a table.
+
+    Raises
+    ------
+    ValueError
+        A column is missing.
+    """
+    if missing := [column for column in columns if column not in table]:
+        raise ValueError(
+            f"`{name}` has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}. "
+            f"Pass a table as {source} gives it."
+        )
