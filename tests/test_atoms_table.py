@@ -1,12 +1,22 @@
-"""The table of atoms: which rows count, which belong to a frame, and what is said of a table that lacks one."""
+"""The table of atoms: which rows count, which are of one frame, where the atoms are, what a column is."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
 
-from elit_helpers.core.atoms_table import COLUMNS, PER_ATOM, flagged, kept, one_frame, require_columns
+import elit_helpers as eh
+from elit_helpers.core.atoms_table import (
+    COLUMNS,
+    PER_ATOM,
+    flagged,
+    kept,
+    one_frame,
+    positions,
+    require_columns,
+)
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=20)
 
@@ -21,6 +31,7 @@ def test_what_is_known_of_each_atom_are_columns():
     assert len(set(COLUMNS)) == len(COLUMNS)
 
 
+@settings(max_examples=50, deadline=None)
 @given(ROWS)
 def test_a_table_split_by_frames_and_joined_again_is_the_same(rows):
     whole = table(rows)
@@ -29,6 +40,7 @@ def test_a_table_split_by_frames_and_joined_again_is_the_same(rows):
     assert all(one_frame(part) is part for part in parts)
 
 
+@settings(max_examples=50, deadline=None)
 @given(ROWS)
 def test_each_row_is_either_kept_or_flagged(rows):
     whole = table(rows)
@@ -58,6 +70,15 @@ def test_several_frames_are_refused_where_one_is_meant():
         ValueError, match=r"`found` holds several frames; pass one, `found\[found.frame == 0\]`"
     ):
         one_frame(table([(0, True), (2, True)]), name="found")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.005, 1.0), st.integers(0, 2**31))
+def test_distances_are_the_same_from_pixels_and_from_the_table(pixel_size, seed):
+    pixels = np.random.default_rng(seed).uniform(-1, 60, (5, 2))
+    x, y = eh.to_angstrom(pixels, pixel_size=pixel_size, height=60).T
+    atoms = pd.DataFrame({"row_px": pixels[:, 0], "col_px": pixels[:, 1], "x_A": x, "y_A": y})
+    np.testing.assert_allclose(pdist(positions(atoms, pixel_size)), pdist(positions(atoms)), atol=1e-9)
 
 
 def test_a_missing_column_is_named_with_those_there_are_and_where_to_get_it():

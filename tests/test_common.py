@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import elit_helpers as eh
@@ -76,6 +76,7 @@ def test_a_count_may_start_elsewhere_and_have_an_alternative():
         common.check_count("size", 8, 16, otherwise="None for all")
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.floats(allow_nan=True, allow_infinity=True), st.floats(-1e6, 1e6))
 def test_check_at_least_lets_in_what_is_finite_and_not_less(value, least):
     if np.isfinite(value) and value >= least:

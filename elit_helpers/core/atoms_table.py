@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+
+from elit_helpers.core.coordinates import to_angstrom
 
 COLUMNS = (
     "frame", "row_px", "col_px", "x_A", "y_A", "element", "probability", "position_std_A", "member_share",
@@ -26,6 +29,16 @@ def flagged(table: pd.DataFrame) -> pd.DataFrame:
 
 def _counts(table: pd.DataFrame) -> pd.Series:
     return table["kept"].astype(bool) if "kept" in table else pd.Series(True, table.index)
+
+
+def positions(table: pd.DataFrame, pixel_size: float | None = None) -> np.ndarray:
+    """Return x, y (M, 2) [Å]: the table's own or, with a pixel size, those of its pixels.
+
+    From pixels y is counted from the first row, because distances do not ask where a picture ends.
+    """
+    if pixel_size is None:
+        return table[["x_A", "y_A"]].to_numpy(float)
+    return to_angstrom(table[["row_px", "col_px"]], pixel_size=pixel_size, height=1)
 
 
 def one_frame(table: pd.DataFrame, frame: int | None = None, *, name: str = "table") -> pd.DataFrame:

@@ -1,4 +1,9 @@
-"""The one pair of functions between pixels of a picture and Å of a structure."""
+"""The one pair of functions between pixels of a picture and Å of a structure, and how far a picture reaches.
+
+A position is counted from the centre of the first pixel, but a pixel has an area: in a picture of N pixels a
+side the centres span (N − 1)·px, while the picture covers N·px, half a pixel more at either end. Distances
+between positions do not care; areas, densities and the distance to the edge do, and count the whole picture.
+"""
 
 from __future__ import annotations
 
@@ -50,3 +55,29 @@ def to_angstrom(row_col, *, pixel_size, height):
     check_pixel_size(pixel_size)
     rc = np.asarray(row_col, float).reshape(-1, 2)
     return np.column_stack([rc[:, 1] * pixel_size, (height - 1 - rc[:, 0]) * pixel_size])
+
+
+def extent(shape, pixel_size):
+    """Return height and width (2,) [Å] of the area that a picture (H, W) [px] covers: N · px."""
+    return np.asarray(shape, float) * pixel_size
+
+
+def inside(row_col, shape, border_px=0.0):
+    """Mark the positions that a picture shows, at least `border_px` from where it ends.
+
+    Parameters
+    ----------
+    row_col : array-like, shape (M, 2)
+        row, column [px].
+    shape : (int, int)
+        Height and width of the picture [px].
+    border_px : float
+        Counted from the picture's edge, which is half a pixel beyond the outermost centres.
+
+    Returns
+    -------
+    ndarray of bool, shape (M,)
+    """
+    row_col = np.asarray(row_col, float).reshape(-1, 2)
+    from_edge = np.minimum(row_col, np.asarray(shape, float) - 1 - row_col) + 0.5
+    return (from_edge >= border_px).all(axis=1)

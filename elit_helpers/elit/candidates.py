@@ -20,9 +20,9 @@ def bond_pairs(
     """Return who is at a bond's distance from whom (P,), (P,): each pair in both directions."""
     if len(row_col) < 2:
         return np.zeros(0, int), np.zeros(0, int)
-    low, high = sheet.bond_range
-    i, j = cKDTree(row_col * pixel_size).query_pairs(high, output_type="ndarray").T
-    apart = np.hypot(*(row_col[i] - row_col[j]).T) * pixel_size > low
+    low, high = (length / pixel_size for length in sheet.bond_range)
+    i, j = cKDTree(row_col).query_pairs(high, output_type="ndarray").T
+    apart = np.hypot(*(row_col[i] - row_col[j]).T) > low
     i, j = i[apart], j[apart]
     return np.concatenate([i, j]), np.concatenate([j, i])
 
@@ -37,7 +37,7 @@ def mean_bond(row_col: np.ndarray, *, pixel_size: float, sheet: Honeycomb = GRAP
     """Return the mean distance [Å] (M,) to the three nearest others within 1.55 bonds; NaN without any."""
     if len(row_col) < 2:
         return np.full(len(row_col), np.nan)
-    near = cKDTree(row_col * pixel_size).query(row_col * pixel_size, min(4, len(row_col)))[0][:, 1:]
+    near = cKDTree(row_col).query(row_col, min(4, len(row_col)))[0][:, 1:] * pixel_size
     near = np.where(near < 2.2 * sheet.scale, near, np.nan)
     count = np.isfinite(near).sum(1)
     return np.where(count > 0, np.nansum(near, 1) / np.maximum(count, 1), np.nan)

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from elit_helpers.core.coordinates import to_angstrom
+from elit_helpers.core.coordinates import inside, to_angstrom
 from elit_helpers.elit.candidates import (
     at,
     bond_pairs,
@@ -189,8 +189,10 @@ def _under_coordinated(atoms: np.ndarray, shape: tuple[int, ...], px: float, she
     """Return the atoms with other than three neighbours, but for those at the border of the picture."""
     if not len(atoms):
         return np.zeros((0, 2))
-    inside = np.minimum(atoms, np.array(shape) - 1 - atoms).min(1) * px > 1.3 * sheet.material.bond
-    return atoms[inside & (bonded(atoms, pixel_size=px, sheet=sheet) != 3)]
+    border = (
+        1.3 * sheet.material.bond / px + 0.5
+    )  # its neighbours lie within the outermost centres: all are found
+    return atoms[inside(atoms, shape, border) & (bonded(atoms, pixel_size=px, sheet=sheet) != 3)]
 
 
 def draw_labels(

@@ -198,11 +198,9 @@ def multi_class_pairs(
             )
     fine, labels = _label(prediction, frames, atoms, classes, sheet)
     rare = clear & (atoms["element"] == classes[1]) if len(sheet.elements) == 1 else clear & False
-    scale = np.array(fine.shape[1:], float) - 1
-    scale /= np.array(frames.shape[1:]) - 1
     anchors = []
     for i, known in enumerate(labels):
-        impurities = atoms.loc[rare & (atoms["frame"] == i), ["row_px", "col_px"]].to_numpy() * scale
+        impurities = one_frame(atoms[rare], i)[["row_px", "col_px"]].to_numpy() * prediction.scale
         share = _IMPURITIES if len(impurities) else 0.0
         anchors.append([(share, impurities), ((1 - share) * _DEFECTS, known.defects)])
     masks = [known.mask for known in labels]

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from elit_helpers.core.atoms_table import COLUMNS
 from elit_helpers.core.checks import check_positive, require
-from elit_helpers.core.coordinates import to_angstrom
+from elit_helpers.core.coordinates import inside, to_angstrom
 from elit_helpers.ensemble.predict import Prediction, predict_stream
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.images.masks import DISC_A
@@ -138,10 +138,8 @@ def _locate_frame(prediction: Prediction, frame: int, threshold: float, listed_f
     channel = mass.argmax(1) if len(row_col) else np.zeros(0, int)
     core = _disc_mean(mean[..., :-1], row_col, _CORE_A / px)
     original = resample_positions(row_col, prediction.scale)
-    height, width = prediction.shape_original
-    size = prediction.pixel_size_original
+    height, size = prediction.shape_original[0], prediction.pixel_size_original
     xy = to_angstrom(original, pixel_size=size, height=height)
-    outside = (original < -0.5) | (original > np.array([height, width]) - 0.5)  # pixels have an area
     return pd.DataFrame(
         {
             "frame": np.full(len(row_col), frame),
@@ -154,7 +152,7 @@ def _locate_frame(prediction: Prediction, frame: int, threshold: float, listed_f
             "any_atom": core.sum(1),
             "position_std_A": spread * px,
             "member_share": share,
-            "edge": outside.any(1),
+            "edge": ~inside(original, prediction.shape_original),
         }
     )
 

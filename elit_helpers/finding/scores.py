@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from elit_helpers.core.atoms_table import kept, one_frame, require_columns
+from elit_helpers.core.atoms_table import kept, one_frame, positions, require_columns
 from elit_helpers.core.checks import check_positive
+from elit_helpers.core.coordinates import extent, inside, to_angstrom
 from elit_helpers.geometry.compare import rms
 from elit_helpers.geometry.matching import match_positions
 from elit_helpers.samples.materials import GRAPHENE_BOND_A, GRAPHENE_DENSITY
@@ -131,14 +132,14 @@ def nearest_neighbour_share(
     """
     if isinstance(atoms, pd.DataFrame):
         atoms = kept(one_frame(atoms, name="atoms"))[["row_px", "col_px"]]
-    points = np.asarray(atoms, float).reshape(-1, 2) * pixel_size
-    size = np.asarray(shape, float) * pixel_size
-    judged = ((points > border_A) & (points < size - border_A)).all(axis=1)
+    points = to_angstrom(atoms, pixel_size=pixel_size, height=shape[0])
+    judged = inside(atoms, shape, border_A / pixel_size)
     if len(points) < 4 or not judged.any():
         return 0, 0.0, 0.0
     distance = cKDTree(points).query(points[judged], k=4)[0][:, 1:]
     share = float(np.mean(np.abs(distance - bond_A) < tolerance_A))
-    return int(judged.sum()), share, float(judged.sum() / np.prod(size - 2 * border_A) / GRAPHENE_DENSITY)
+    density = judged.sum() / np.prod(extent(shape, pixel_size) - 2 * border_A)
+    return int(judged.sum()), share, float(density / GRAPHENE_DENSITY)
 
 
 def _check_scoring_tables(found: pd.DataFrame, truth: pd.DataFrame, pixel_size: float | None) -> None:
@@ -158,13 +159,9 @@ def check_frames_known(found: pd.DataFrame, truth: pd.DataFrame) -> None:
 
 
 def _score_frame(found, truth, tolerance, pixel_size, shape, border, mask) -> tuple[dict, pd.DataFrame]:
-    names = ["x_A", "y_A"] if pixel_size is None else ["col_px", "row_px"]
-    scale = 1.0 if pixel_size is None else pixel_size
-    here, there = found[names].to_numpy(float) * scale, truth[names].to_numpy(float) * scale
+    here, there = positions(found, pixel_size), positions(truth, pixel_size)
     hidden = truth["under_contamination"].to_numpy(bool)
-    edge_found, edge_truth = (
-        _in_border(part, table, shape, pixel_size, border) for part, table in ((here, found), (there, truth))
-    )
+    edge_found, edge_truth = (_in_border(table, shape, pixel_size, border) for table in (found, truth))
     dont_care = hidden | edge_truth
     i, j = match_positions(here, there, tolerance_A=tolerance)
     counted = ~dont_care[j]
@@ -193,12 +190,10 @@ def _score_frame(found, truth, tolerance, pixel_size, shape, border, mask) -> tu
     return counts, pairs
 
 
-def _in_border(points, table, shape, pixel_size, border) -> np.ndarray:
+def _in_border(table, shape, pixel_size, border) -> np.ndarray:
     if not border:
-        return np.zeros(len(points), bool)
-    rows_cols = table[["row_px", "col_px"]].to_numpy(float) * pixel_size
-    size = (np.asarray(shape, float) - 1) * pixel_size
-    return ((rows_cols < border) | (rows_cols > size - border)).any(axis=1)
+        return np.zeros(len(table), bool)
+    return ~inside(table[["row_px", "col_px"]], shape, border / pixel_size)
 
 
 def _on_contamination(points, hidden, found, mask) -> np.ndarray:

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from elit_helpers.core.atoms_table import kept, one_frame, require_columns
 from elit_helpers.core.checks import check_pixel_size, check_positive
+from elit_helpers.core.coordinates import extent
 from elit_helpers.geometry.compare import rms
 from elit_helpers.geometry.lattice import _ON_SITE_A, _Bent, _places, index_columns
 from elit_helpers.samples.materials import MATERIALS, Material, material_of
@@ -85,10 +86,9 @@ def sublattice_fit(
     names = _two_classes(material, classes)
     require_columns(found, ("row_px", "col_px", "element"), "found")
     rows = kept(one_frame(found, name="found"))
-    points, element = (
-        rows[["row_px", "col_px"]].to_numpy(float) * pixel_size,
-        rows["element"].to_numpy(object),
-    )
+    # row and column in Å, not x and y: the lattice is laid and returned the way the picture is read
+    points = rows[["row_px", "col_px"]].to_numpy(float) * pixel_size
+    element = rows["element"].to_numpy(object)
     index, site = index_columns(points, float(material.axes[0, 0]))
     on = site >= 0
     model = _Bent.fit(_places(index[on], site[on]), points[on], 1)
@@ -163,7 +163,8 @@ def _first_sublattice(site: np.ndarray, element: np.ndarray, names: tuple[str, s
 def _box(points, shape, pixel_size, border) -> tuple[np.ndarray, np.ndarray]:
     if shape is None:
         return points.min(0) - 1e-6, points.max(0) + 1e-6
-    return np.full(2, border), (np.asarray(shape, float) - 1) * pixel_size - border
+    beyond = pixel_size / 2  # of the outermost centres, from which the places are counted
+    return np.full(2, border - beyond), extent(shape, pixel_size) - beyond - border
 
 
 def _sites_in(model: _Bent, box: tuple[np.ndarray, np.ndarray], first: int) -> list[np.ndarray]:

@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from elit_helpers.core.checks import RandomState, check_choice, check_positive, require, resolve_rng
+from elit_helpers.core.atoms_table import positions
+from elit_helpers.core.checks import (
+    RandomState,
+    check_choice,
+    check_pixel_size,
+    check_positive,
+    require,
+    resolve_rng,
+)
 from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.ensemble.predict import Prediction
 from elit_helpers.finding.locate import locate_atoms
@@ -103,11 +111,11 @@ def missed_atoms(
 
 def _compare(found, truth, pixel_size, tolerance_A) -> tuple[pd.Series, np.ndarray]:
     """Return the label of each candidate, and which true atoms have none."""
-    check_positive("pixel_size", pixel_size, unit="Å/px")
+    check_pixel_size(pixel_size)
     check_positive("tolerance_A", tolerance_A, unit="Å")
     check_frames_known(found, truth)
     labels, missed = np.full(len(found), "wrong", object), np.ones(len(truth), bool)
-    here, there = (t[["row_px", "col_px"]].to_numpy(float) * pixel_size for t in (found, truth))
+    here, there = (positions(t, pixel_size) for t in (found, truth))
     hidden = truth["under_contamination"].to_numpy(bool)
     for frame in truth["frame"].unique():
         a, b = (np.flatnonzero((t["frame"] == frame).to_numpy()) for t in (found, truth))

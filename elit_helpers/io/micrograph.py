@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from elit_helpers.core.checks import PathLike, check_choice, check_pixel_size, logger
+from elit_helpers.core.coordinates import extent
 from elit_helpers.io.axes import SETTINGS
 from elit_helpers.io.formats import picture
 from elit_helpers.io.frames import IN_MEMORY_MB, Frames
@@ -105,9 +106,8 @@ class Micrograph:
             ("pixel size", f"{size:.4f} Å/px ({self.pixel_size_source})" if size else "unknown"),
         ]
         if size:
-            rows.append(
-                ("field of view, rows × columns", f"{self.height * size:.1f} × {self.width * size:.1f} Å")
-            )
+            height, width = extent((self.height, self.width), size)
+            rows.append(("field of view, rows × columns", f"{height:.1f} × {width:.1f} Å"))
         for key in SETTINGS:
             if key in data:
                 name, _, unit = key.rpartition("_")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from elit_helpers.core.checks import check_pixel_size
+from elit_helpers.core.coordinates import extent
 
 # Wong's palette: told apart by the colour-blind, too; elements differ in marker as well.
 COLORS = {"C": "#0072b2", "Si": "#e69f00", "H": "#bbbbbb", "N": "#cc79a7", "Mo": "#009e73", "S": "#f0e442"}
@@ -49,7 +50,7 @@ def finish_picture(ax: Any, shape: Sequence[int], pixel_size: float | None, titl
 
 def scale_bar(ax: Any, shape: Sequence[int], pixel_size: float) -> Any:
     """Draw a scale bar of a round length, about a fifth of the picture wide, with its length in ångström."""
-    wide = shape[1] * pixel_size / 5
+    wide = extent(shape, pixel_size)[1] / 5
     length = min((1, 2, 5, 10, 20, 50, 100, 200), key=lambda step: abs(np.log(step / wide)))
     y, x = 0.95 * shape[0], 0.05 * shape[1]
     ax.plot([x, x + length / pixel_size], [y, y], color="white", lw=5, solid_capstyle="butt")

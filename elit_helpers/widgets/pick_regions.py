@@ -12,7 +12,7 @@ import pandas as pd
 
 from elit_helpers import plots
 from elit_helpers.core.checks import require
-from elit_helpers.core.coordinates import to_pixels
+from elit_helpers.core.coordinates import inside, to_pixels
 from elit_helpers.plots.style import CURSOR
 from elit_helpers.structure.regions import cut_region
 from elit_helpers.widgets.beside_image import picture_of
@@ -192,9 +192,9 @@ class RegionChoice(Shown):
         plots.image(piece, pixel_size=pixel_size, percentile=1, ax=ax, title=title)
         spots = self._pixels(self._atoms.positions[:, :2]) - low
         symbols = np.array(self._atoms.get_chemical_symbols())
-        inside = ((spots > 0) & (spots < piece.shape)).all(axis=1)
-        for element in dict.fromkeys(symbols[inside]):
-            own, color = spots[inside & (symbols == element)], plots.COLORS.get(element, plots.OTHER)
+        shown = inside(spots, piece.shape)
+        for element in dict.fromkeys(symbols[shown]):
+            own, color = spots[shown & (symbols == element)], plots.COLORS.get(element, plots.OTHER)
             marker = plots.MARKERS.get(element, "v")
             ax.scatter(own[:, 1], own[:, 0], s=10, marker=marker, fc="none", ec=color, lw=0.9)
         self._circle(ax, place, low, ec=CURSOR, lw=1.4)
