@@ -32,32 +32,14 @@ def _counts(table: pd.DataFrame) -> pd.Series:
 
 
 def positions(table: pd.DataFrame, pixel_size: float | None = None) -> np.ndarray:
-    """Return x, y (M, 2) [Å]: the table's own or, with a pixel size, those of its pixels.
-
-    From pixels y is counted from the first row, because distances do not ask where a picture ends.
-    """
+    """Return x, y (M, 2) [Å]: the table's own or, with a pixel size, those of its pixels, for distances."""
     if pixel_size is None:
         return table[["x_A", "y_A"]].to_numpy(float)
-    return to_angstrom(table[["row_px", "col_px"]], pixel_size=pixel_size, height=1)
+    return to_angstrom(table[["row_px", "col_px"]], pixel_size=pixel_size, height=1)  # no matter where y = 0
 
 
 def one_frame(table: pd.DataFrame, frame: int | None = None, *, name: str = "table") -> pd.DataFrame:
-    """Return the rows of one frame; a table without the column ``frame`` is one.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Table of atoms.
-    frame : int, optional
-        Number of the frame; not given, the table must hold no more than one.
-    name : str
-        What the caller's argument is called.
-
-    Raises
-    ------
-    ValueError
-        No number is given, and the table holds several frames.
-    """
+    """Return the rows of one frame; without its number the table (the argument `name`) must hold only one."""
     if "frame" not in table:
         return table
     if frame is not None:
@@ -70,24 +52,7 @@ def one_frame(table: pd.DataFrame, frame: int | None = None, *, name: str = "tab
 def require_columns(
     table: pd.DataFrame, columns: Sequence[str], name: str, *, source: str = "`locate_atoms`"
 ) -> None:
-    """Refuse a table without one of the columns, and name those that it has.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Table of atoms, or any other.
-    columns : sequence of str
-        What is needed.
-    name : str
-        What the caller's argument is called.
-    source : str
-        What gives such a table.
-
-    Raises
-    ------
-    ValueError
-        A column is missing.
-    """
+    """Refuse a table (the argument `name`) without one of the columns; `source` is what gives such tables."""
     if missing := [column for column in columns if column not in table]:
         raise ValueError(
             f"`{name}` has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}. "

@@ -63,21 +63,7 @@ def extent(shape, pixel_size):
 
 
 def inside(row_col, shape, border_px=0.0):
-    """Mark the positions that a picture shows, at least `border_px` from where it ends.
-
-    Parameters
-    ----------
-    row_col : array-like, shape (M, 2)
-        row, column [px].
-    shape : (int, int)
-        Height and width of the picture [px].
-    border_px : float
-        Counted from the picture's edge, which is half a pixel beyond the outermost centres.
-
-    Returns
-    -------
-    ndarray of bool, shape (M,)
-    """
+    """Mark the positions (M, 2) [px] that lie in a picture (H, W), `border_px` from its edge at least."""
     row_col = np.asarray(row_col, float).reshape(-1, 2)
     from_edge = np.minimum(row_col, np.asarray(shape, float) - 1 - row_col) + 0.5
     return (from_edge >= border_px).all(axis=1)
