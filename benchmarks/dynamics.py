@@ -29,10 +29,7 @@ from ase.io import write
 
 import elit_helpers as eh
 
-ENGINES = {  # pair style and file, for the input of `lmp`
-    "lammps:lcbop": ("lcbop", "C.lcbop"),
-    "lammps:erhart-albe": ("tersoff", "SiC_Erhart-Albe.tersoff"),
-}
+ENGINES = ("lammps:lcbop", "lammps:erhart-albe")
 SIZES = {"500 atoms": ((12, 10), 5000), "20,000 atoms": ((80, 62), 250)}  # cells of four atoms, steps
 ROUNDS, EVERY = 5, 50
 APART = "energies differ by [µeV/atom]"  # a data file has fewer digits than memory
@@ -71,7 +68,7 @@ def started(engine: str, cells: tuple[int, int]) -> Atoms:
 
 def by_lmp(atoms: Atoms, engine: str, steps: int) -> dict[str, float]:
     """Run `lmp`; return seconds of its steps (clock, processor) and of the whole, and an energy."""
-    style, file = ENGINES[engine]
+    style, file = eh.ENGINES[engine].potential
     text = INPUT.format(style=style, file=eh.potential_file(file), steps=steps, every=EVERY)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "in.lmp").write_text(text)
@@ -134,7 +131,7 @@ def beside(atoms: Atoms, engine: str, steps: int, rounds: int) -> dict[str, floa
 def rates(quick: bool) -> pd.DataFrame:
     """Return a row for each potential and size."""
     rows = {}
-    for engine in list(ENGINES)[: 1 if quick else None]:
+    for engine in ENGINES[: 1 if quick else None]:
         for size, (cells, steps) in list(SIZES.items())[: 1 if quick else None]:
             if quick:
                 cells, steps = (5, 3), 100

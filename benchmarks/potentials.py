@@ -40,7 +40,7 @@ REFERENCE = pd.DataFrame.from_dict(
     columns=[*LENGTHS, *ENERGIES],
 )
 CLASSICAL = tuple(name for name in REFERENCE.index if name.startswith("lammps:"))
-LAMMPS = tuple(name for name in eh.ENGINES if name.startswith("lammps:"))
+LAMMPS = tuple(name for name, engine in eh.ENGINES.items() if engine.kind == "lammps")
 STRAINS = (-0.015, -0.0075, 0.0, 0.0075, 0.015)
 # Of the differences; the energy of charges that settle is good to some 1e-6 eV only.
 STEP_A = {"lammps": 2e-4, "tblite": 1e-2, "dftb+": 1e-2, "gpaw": 1e-2}
@@ -184,7 +184,7 @@ def shaken(engine: str) -> Atoms:
 
 def force_error(engine: str, atoms: Atoms, components: int) -> dict[str, float]:
     """Compare some forces with central differences of the energy, of fourth order: bonds are stiff."""
-    step, rng = STEP_A[engine.split(":")[0]], np.random.default_rng(0)
+    step, rng = STEP_A[eh.ENGINES[engine].kind], np.random.default_rng(0)
     forces = eh.single_point(atoms, engine=engine).get_forces()
     chosen = rng.choice(forces.size, min(components, forces.size), replace=False)
     away = []

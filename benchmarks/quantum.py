@@ -24,10 +24,6 @@ DRIFT_PS = 0.3
 CELLS = {"tblite": (6, 4), "dftb+": (1, 1), "gpaw": (1, 1)}  # rectangles; the last two take k-points
 
 
-def kind_of(engine: str) -> str:
-    return engine.partition(":")[0]
-
-
 def silicon(engine: str) -> dict[str, float]:
     """Return how silicon sits in the place of one carbon: bond and height over the sheet's middle [Å]."""
     sheet = potentials.sheet_of(engine, (5, 3))
@@ -45,7 +41,7 @@ def graphene(engine: str, *, defects: bool) -> dict[str, float]:
     if engine == "tblite:gfn1" and defects:
         found = potentials.by_xtb(engine, defects=True) | silicon(engine)
     else:
-        lattice = potentials.lattice_by_energy(engine, CELLS[kind_of(engine)])
+        lattice = potentials.lattice_by_energy(engine, CELLS[eh.ENGINES[engine].kind])
         found = {"lattice_A": lattice, "bond_A": lattice / np.sqrt(3)}
     sheet, began = potentials.sheet_of(engine, (5, 3)), time.process_time()
     eh.single_point(sheet, engine=engine)
@@ -55,15 +51,15 @@ def graphene(engine: str, *, defects: bool) -> dict[str, float]:
 def forces(engine: str, quick: bool) -> dict[str, float]:
     """Compare forces with the slope of the energy; PBE in four atoms, because a call takes seconds."""
     sheet = potentials.shaken(engine)
-    if kind_of(engine) == "gpaw" or quick:
+    if eh.ENGINES[engine].kind == "gpaw" or quick:
         sheet = potentials.sheet_of(engine, (1, 1))
         sheet.positions += 0.05 * np.random.default_rng(3).standard_normal(sheet.positions.shape)
-    return potentials.force_error(engine, sheet, 3 if kind_of(engine) == "gpaw" or quick else 10)
+    return potentials.force_error(engine, sheet, 3 if eh.ENGINES[engine].kind == "gpaw" or quick else 10)
 
 
 def drift(engine: str, quick: bool) -> dict[str, float]:
     """Return the trend of the total energy, of a run of its own or, for PBE, of the one that ships."""
-    if kind_of(engine) != "gpaw":
+    if eh.ENGINES[engine].kind != "gpaw":
         return potentials.drift(engine, (2, 1) if quick else (3, 2), 0.01 if quick else DRIFT_PS)
     frames = read(eh.data_dir() / "quantum" / "aimd_pbe.extxyz", index=":")
     times = np.array([frame.info["time_fs"] for frame in frames])

@@ -316,7 +316,7 @@ def test_periodic_without_a_cell_is_refused():
 
 def test_what_lammps_says_reaches_the_caller():
     with (
-        lammps.open_session(primitive(2), "lcbop") as session,
+        lammps.open_session(primitive(2), ENGINES["lammps:lcbop"].potential) as session,
         pytest.raises(SimulationError, match="LAMMPS stopped at `fix 1 all nonsense`.*nonsense"),
     ):
         session.command("fix 1 all nonsense")

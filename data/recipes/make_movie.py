@@ -133,7 +133,7 @@ def settle(sheet):
     scaled.positions[sheet.numbers == 14, 2] += 0.3  # so that Si may find its place above the sheet
     x, y, _ = sheet.positions.T
     held = np.flatnonzero(np.minimum.reduce([x, y, SIDE - x, SIDE - y]) < RIM) + 1
-    with open_session(scaled, ENGINE.split(":")[1]) as session:
+    with open_session(scaled, ENGINES[ENGINE].potential) as session:
         for first in range(0, len(held), 100):
             session.command("group rim id " + " ".join(map(str, held[first : first + 100])))
         session.command("fix hold rim setforce 0 0 0", "min_modify norm max")

@@ -31,10 +31,11 @@ PROBE_TIMEOUT_S = 180
 PROBES = {
     "LAMMPS": """
 from elit_helpers.engines import lammps
+from elit_helpers.engines.catalogue import ENGINES
 session = lammps.load_lammps()(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
 version = session.version()
 session.close()
-files = [lammps.potential_file(file) for _, file in lammps.POTENTIALS.values()]
+files = [lammps.potential_file(file) for engine in ENGINES.values() for file in engine.potential[1:]]
 print(f"starts (version {version}), {len(files)} potentials")
 """,
     "tblite": """

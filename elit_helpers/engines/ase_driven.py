@@ -1,29 +1,34 @@
 """The engines that ASE steps: the quantum ones, and the Lennard-Jones of the lesson.
 
-The two generators have the signature of those in `lammps_runs`.
+The two generators give what those in `lammps_runs` give. `calculator` makes the calculator for a structure;
+None takes the quantum one of this name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 
 from elit_helpers.core.checks import EngineMissing
 from elit_helpers.engines import quantum
 from elit_helpers.engines.plan import DAMPING_FS, Plan, SimulationError, Snapshot
 
 CHUNK = 5
+Maker = Callable[[Atoms], Calculator]
 
 
-def minimise(atoms: Atoms, engine: str, *, fmax: float, steps: int, cell: str | None) -> Iterator[Snapshot]:
+def minimise(
+    atoms: Atoms, engine: str, calculator: Maker | None, *, fmax: float, steps: int, cell: str | None
+) -> Iterator[Snapshot]:
     """Minimise with BFGS, which needs the fewest forces; a snapshot at the start and every few steps."""
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
-    moving = _prepared(atoms, engine, cell)
+    moving = _prepared(atoms, engine, calculator, cell)
     # The mask frees xx, yy and xy of the strain; the vacuum keeps its height.
     target = moving if cell is None else FrechetCellFilter(moving, mask=[1, 1, 0, 0, 0, 1])
     with BFGS(target, logfile=None) as optimizer:
@@ -34,9 +39,9 @@ def minimise(atoms: Atoms, engine: str, *, fmax: float, steps: int, cell: str | 
             yield _snapshot(moving, optimizer.nsteps, engine)
 
 
-def dynamics(atoms: Atoms, engine: str, plan: Plan) -> Iterator[Snapshot]:
+def dynamics(atoms: Atoms, engine: str, calculator: Maker | None, plan: Plan) -> Iterator[Snapshot]:
     """Run MD and give a snapshot at the start and after every chunk."""
-    moving = _prepared(atoms, engine)
+    moving = _prepared(atoms, engine, calculator)
     driver = _driver(moving, plan)
     yield _snapshot(moving, 0, engine)
     done = 0
@@ -59,15 +64,18 @@ def _driver(moving: Atoms, plan: Plan) -> Any:
     return Langevin(moving, timestep=step, temperature_K=plan.bath_K, friction=friction, rng=rng)
 
 
-def _prepared(atoms: Atoms, engine: str, cell: str | None = None) -> Atoms:
-    moving = atoms.copy()
-    if engine in quantum.NAMES:
-        quantum.check(engine, moving, cell=cell)
-        moving.calc = quantum.calculator(engine, moving)
-    else:
-        from ase.calculators.lj import LennardJones
+def lennard_jones(atoms: Atoms) -> Calculator:
+    """ASE's Lennard-Jones as it comes, for any structure."""
+    from ase.calculators.lj import LennardJones
 
-        moving.calc = LennardJones()
+    return LennardJones()
+
+
+def _prepared(atoms: Atoms, engine: str, calculator: Maker | None, cell: str | None = None) -> Atoms:
+    moving = atoms.copy()
+    if calculator is None:
+        quantum.check(engine, moving, cell=cell)
+    moving.calc = calculator(moving) if calculator else quantum.calculator(engine, moving)
     return moving
 
 

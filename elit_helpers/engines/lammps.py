@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -26,17 +27,7 @@ from elit_helpers.engines.plan import SimulationError, Snapshot, held_atoms
 VACUUM_A = 15.0  # on each side where the structure ends; beyond the reach of every potential here
 MPI_LIBRARIES = ("libmpi.so.12", "libmpi.12.dylib")
 A_PER_PS = 1.0 / (1000.0 * units.fs)  # LAMMPS "metal" velocities [Å/ps] in ASE's units
-POTENTIALS = {
-    "tersoff": ("tersoff", "SiC.tersoff"),
-    "erhart-albe": ("tersoff", "SiC_Erhart-Albe.tersoff"),
-    "lcbop": ("lcbop", "C.lcbop"),
-    "airebo": ("airebo 3.0", "CH.airebo"),
-    "lindsay-broido": ("tersoff", "BNC.tersoff"),
-    "rebo-mos": ("rebomos", "MoS.rebomos"),
-    # The Stillinger–Weber kind that leaves out angles far from the one it knows: S–Mo–S across the layer.
-    "sw-mos2": ("sw/mod", "tmd.sw.mod"),
-}
-NO_THREADS = frozenset({"lcbop"})  # LAMMPS has no variant of it with OpenMP
+NO_THREADS = frozenset({"lcbop"})  # pair styles that LAMMPS has no variant of with OpenMP
 
 
 def load_lammps():
@@ -109,12 +100,12 @@ class Session:
     atoms
         Structure with N atoms; its order is kept in everything that comes back.
     potential
-        A key of `POTENTIALS`.
+        The pair style, then its files: those of an `Engine`.
     threads
         OpenMP threads, where the potential has a variant with them.
     """
 
-    def __init__(self, atoms: Atoms, potential: str, threads: int = 1):
+    def __init__(self, atoms: Atoms, potential: tuple[str, ...], threads: int = 1):
         self._lmp = load_lammps()(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
         self.rank, self.ranks = (self._lmp.extract_setting(f"world_{what}") for what in ("rank", "size"))
         try:
@@ -137,7 +128,7 @@ class Session:
                     "(relax it first) or the time step is too long."
                 ) from error
 
-    def _build(self, atoms: Atoms, potential: str) -> None:
+    def _build(self, atoms: Atoms, potential: tuple[str, ...]) -> None:
         cell, self._corner = simulation_box(atoms)
         rotation, triangular = np.linalg.qr(cell.T)
         sign = np.sign(np.diag(triangular))
@@ -154,10 +145,11 @@ class Session:
         self._fractional = (atoms.positions - self._corner) @ np.linalg.inv(cell)
         self._edges = None
         self._place(atoms, box, elements)
-        style, file = POTENTIALS[potential]
+        style, *files = potential
+        paths = " ".join(f'"{potential_file(file)}"' for file in files)
         self.command(
             f"pair_style {style}",
-            f'pair_coeff * * "{potential_file(file)}" ' + " ".join(elements),
+            f"pair_coeff * * {paths} {' '.join(elements)}",
             "neighbor 1.0 bin",
             "neigh_modify delay 0 every 1 check yes",
             # Without the pressure, which nobody asks for.
@@ -253,7 +245,7 @@ class Session:
 
 
 @contextmanager
-def open_session(atoms: Atoms, potential: str, threads: int = 1) -> Iterator[Session]:
+def open_session(atoms: Atoms, potential: tuple[str, ...], threads: int = 1) -> Iterator[Session]:
     """A `Session` that is closed whatever happens inside the block."""
     session = Session(atoms, potential, threads)
     try:

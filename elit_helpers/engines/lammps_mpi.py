@@ -40,8 +40,8 @@ def mpiexec() -> str:
     return found
 
 
-def dynamics(atoms: Atoms, potential: str, plan: Plan) -> Iterator[Snapshot]:
-    """As `_lammps_runs.dynamics`, in `plan.ranks` processes."""
+def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[Snapshot]:
+    """As `lammps_runs.dynamics`, in `plan.ranks` processes."""
     program = mpiexec()
     with tempfile.TemporaryDirectory(prefix="elit-") as folder, socket.socket(socket.AF_UNIX) as server:
         Path(folder, "task").write_bytes(pickle.dumps((atoms, potential, plan)))

@@ -17,7 +17,7 @@ from elit_helpers.engines.plan import DAMPING_FS, Plan, Snapshot
 FIRST_CHUNK, LAST_CHUNK = 10, 200  # iterations between two looks at a minimisation; each doubles the last
 
 
-def dynamics(atoms: Atoms, potential: str, plan: Plan) -> Iterator[Snapshot]:
+def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[Snapshot]:
     """Run MD and give a snapshot at the start and after every chunk."""
     with open_session(atoms, potential, plan.threads) as session:
         session.command(f"timestep {plan.timestep_fs / 1000:.10g}", f"thermo {plan.every}")
@@ -48,7 +48,7 @@ def _motion(free: str, plan: Plan) -> list[str]:
 
 
 def minimise(
-    atoms: Atoms, potential: str, *, fmax: float, steps: int, cell: str | None
+    atoms: Atoms, potential: tuple[str, ...], *, fmax: float, steps: int, cell: str | None
 ) -> Iterator[Snapshot]:
     """Minimise and give a snapshot at the start and after every chunk of iterations.
 

@@ -16,7 +16,6 @@ from ase.calculators.calculator import Calculator, SCFError, all_changes
 from elit_helpers.core.checks import EngineMissing, logger, require
 from elit_helpers.engines import dftb_plus
 
-XTB = {"gfn1": "GFN1-xTB", "gfn2": "GFN2-xTB"}
 NAMES = {
     "tblite:gfn1": "GFN1-xTB",
     "tblite:gfn2": "GFN2-xTB",
@@ -25,6 +24,7 @@ NAMES = {
     "gpaw:pbe": "GPAW (PBE, LCAO dzp)",
 }
 GAMMA_ONLY = ("tblite:gfn1", "tblite:gfn2")
+DFTB_PLUS = {"dftb+:mio": "mio", "dftb+:gfn1": "gfn1"}
 LARGE_A = 12.0  # a cell this wide is computed at Γ alone, a smaller one with k-points that make up this width
 VACUUM_A = {
     "tblite": 8.0,
@@ -166,21 +166,21 @@ def calculator(name: str, atoms: Atoms) -> Calculator:
     EngineMissing
         If the engine is not installed; the text names its packages, on pip and on conda.
     """
-    kind, _, method = name.partition(":")
-    if kind == "tblite":
+    if name in GAMMA_ONLY:
         # Its periodic cell is periodic in all directions, whatever `pbc` says of z.
         tight = atoms.pbc.any() and not _has_vacuum(atoms)
-        return Boxed(lambda inner: _tblite(method), atoms, VACUUM_A[kind]) if tight else _tblite(method)
+        method = NAMES[name]
+        return Boxed(lambda inner: _tblite(method), atoms, VACUUM_A["tblite"]) if tight else _tblite(method)
     charge, unpaired = charge_and_spin(atoms)
-    if kind == "dftb+":
+    if name in DFTB_PLUS:
         points = k_points(atoms) if atoms.pbc.any() else None
         dftb_plus.program()
         return Boxed(
             lambda inner: dftb_plus.calculator(
-                method, inner, kpoints=points, charge=charge, unpaired=unpaired
+                DFTB_PLUS[name], inner, kpoints=points, charge=charge, unpaired=unpaired
             ),
             atoms,
-            VACUUM_A[kind],
+            VACUUM_A["dftb+"],
             whole=atoms.pbc.any(),
         )
     gpaw = _gpaw()
@@ -192,7 +192,7 @@ def calculator(name: str, atoms: Atoms) -> Calculator:
         "symmetry": {"point_group": False},
         "occupations": {"name": "fermi-dirac", "width": SMEARING_EV, "fixmagmom": bool(unpaired)},
     }
-    box = Boxed(lambda inner: gpaw.GPAW(**settings), atoms, VACUUM_A[kind], edge_A=EDGE_A)
+    box = Boxed(lambda inner: gpaw.GPAW(**settings), atoms, VACUUM_A["gpaw"], edge_A=EDGE_A)
     box.faults = (gpaw.KohnShamConvergenceError,)  # it is neither a RuntimeError nor a ValueError
     return box
 
@@ -205,13 +205,13 @@ def _has_vacuum(atoms: Atoms) -> bool:
 
 def _tblite(method: str) -> Calculator:
     try:
-        module = require("tblite.ase", XTB[method])
+        module = require("tblite.ase", method)
     except EngineMissing as error:
         # conda-forge splits the library from its Python half
         raise EngineMissing(
             str(error).replace("conda-forge tblite`", "conda-forge tblite-python`")
         ) from error
-    return module.TBLite(method=XTB[method], verbosity=0)
+    return module.TBLite(method=method, verbosity=0)
 
 
 def _gpaw():

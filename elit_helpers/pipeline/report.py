@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import tempfile
@@ -18,7 +17,7 @@ from elit_helpers import plots
 from elit_helpers.core.atoms_table import flagged, kept, one_frame
 from elit_helpers.core.checks import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
 from elit_helpers.core.files import provenance
-from elit_helpers.engines.catalogue import ENGINES, EngineChoice, choose_engine
+from elit_helpers.engines.catalogue import EngineChoice, EngineLike, check_engine, choose_engine
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.finding.locate import find_atoms
 from elit_helpers.geometry.rings import edge_atoms
@@ -75,7 +74,7 @@ def run_image(
     *,
     pixel_size: float | None = None,
     material: str = "graphene",
-    engine: str = "auto",
+    engine: EngineLike = "auto",
     ensemble: PathLike | Ensemble | None = None,
     frame: int = 0,
     rng: RandomState = 0,
@@ -92,7 +91,7 @@ def run_image(
     material
         What the sheet is made of: one of those that an ensemble ships for, ``"graphene"`` or ``"MoS2"``.
     engine
-        ``"auto"`` (chosen by the elements found) or a name from `ENGINES`.
+        A key of `ENGINES`, ``"auto"`` (chosen by the elements found), or an `Engine`.
     ensemble
         An ensemble of this material, or its folder; the one that ships if None.
     frame
@@ -112,7 +111,7 @@ def run_image(
         Each says what to do.
     """
     check_material(material)
-    check_choice("engine", engine, ["auto", *ENGINES])
+    check_engine(engine)
     warnings: list[str] = []
     bar = progress(total=5, desc="reading the image", enabled=show_progress)
 
@@ -132,13 +131,16 @@ def run_image(
         found = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
         structure = to_atoms(found, frame=frame, material=material)
         stage("relaxing")
-        choice = choose_engine(structure, engine=engine)
-        relaxation = relax(_rim_held(structure), engine=choice.name)
+        choice = choose_engine(structure, engine)
+        relaxation = relax(_rim_held(structure), engine=choice)
         stage("molecular dynamics")
         (seed,) = spawn_seeds(rng, 1)
-        md = {"steps": MD_STEPS, "timestep_fs": TIMESTEP_FS, "temperature_K": START_K, "ensemble": "nve"}
-        dynamics = run_md(relaxation.atoms, engine=choice.name, rng=seed, every=5, **md)
+        dynamics = run_md(
+            relaxation.atoms, engine=choice, rng=seed, every=5, steps=MD_STEPS, timestep_fs=TIMESTEP_FS,
+            temperature_K=START_K, ensemble="nve",
+        )  # fmt: skip
         stage("reporting")
+    ran = {name: dynamics.info[name] for name in ("timestep_fs", "temperature_K", "ensemble")}
     report = Report(
         micrograph,
         size,
@@ -149,7 +151,7 @@ def run_image(
         relaxation,
         dynamics,
         warnings,
-        provenance={"md": md | {"seed": seed}},
+        provenance={"md": {"steps": MD_STEPS, **ran, "seed": seed}},
     )
     report.provenance.update(_provenance(report, nets, material))
     return report
@@ -253,7 +255,7 @@ def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
             str(k): int(v)
             for k, v in pd.Series(report.structure.get_chemical_symbols()).value_counts().items()
         },
-        "engine": dataclasses.asdict(report.choice),
+        "engine": {name: getattr(report.choice, name) for name in ("name", "reason", "lattice_mismatch")},
         "relaxation": report.relaxation.info,
         "rim_held": sum(len(c.index) for c in report.relaxation.atoms.constraints),
         "md_energy_drift_meV_per_atom": report.dynamics.info["drift_meV_per_atom"],

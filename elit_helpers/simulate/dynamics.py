@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -22,8 +21,7 @@ from elit_helpers.core.checks import (
     spawn_seeds,
 )
 from elit_helpers.core.checks import progress as progress_bar
-from elit_helpers.engines import ase_driven, lammps_mpi, lammps_runs
-from elit_helpers.engines.catalogue import EngineChoice, choose_engine
+from elit_helpers.engines.catalogue import Engine, EngineChoice, EngineLike, choose_engine
 from elit_helpers.engines.lammps import NO_THREADS
 from elit_helpers.engines.plan import ENSEMBLES, Plan, SimulationError, Snapshot
 from elit_helpers.simulate import checkpoint as checkpoints
@@ -35,14 +33,6 @@ from elit_helpers.simulate.result import (
 )
 
 WORTH_SAYING_S = 10.0
-
-
-def dynamics_of(engine: str, plan: Plan) -> tuple[Callable[..., Iterator[Snapshot]], str]:
-    """What steps an engine, and the name it has there."""
-    kind, _, potential = engine.partition(":")
-    if kind != "lammps":
-        return ase_driven.dynamics, engine
-    return (lammps_mpi.dynamics if plan.ranks > 1 else lammps_runs.dynamics), potential
 
 
 class Simulation:
@@ -117,9 +107,8 @@ class Simulation:
         done = self.resumed_at
         if done is not None and not self.plan.steps:
             return
-        call, name = dynamics_of(self.choice.name, self.plan)
         start = self.record.start if done is None else self.record.last
-        for moment in call(start, name, self.plan):
+        for moment in self.choice.engine.dynamics(start, self.plan):
             if done is None:
                 yield moment
             elif moment.step:  # the first one is the last of the earlier run
@@ -159,7 +148,8 @@ class Simulation:
         plan = self.plan
         info = common_info(self.choice, record.scale, self._start_time) | {
             "ensemble": plan.ensemble, "temperature_K": self.temperature_K, "bath_K": plan.bath_K,
-            "timestep_fs": plan.timestep_fs, "seed": self.seed, "parallel": _in_words(self.choice.name, plan),
+            "timestep_fs": plan.timestep_fs, "seed": self.seed,
+            "parallel": _in_words(self.choice.engine, plan),
             "drift_meV_per_atom": drift(log, len(record.start)), "atom_steps_per_s": rate,
             "estimate_s": self.estimate_s, "cpu_s": cpu_end - cpu, "stopped": stopped,
             "resumed_at": self.resumed_at,
@@ -171,7 +161,7 @@ class Simulation:
 _FREE = ("steps", "threads", "ranks")  # a run may go on with others
 
 
-def check_plan(plan: Plan, engine: str, temperature_K: float | None, watch: Watch | None) -> None:
+def check_plan(plan: Plan, engine: Engine, temperature_K: float | None, watch: Watch | None) -> None:
     """Refuse settings that are out of range or that the engine has not."""
     check_count("steps", plan.steps, 0)
     check_positive("timestep_fs", plan.timestep_fs, unit="fs")
@@ -186,33 +176,34 @@ def check_plan(plan: Plan, engine: str, temperature_K: float | None, watch: Watc
         check_positive("bath_K", plan.bath_K, unit="K")
     for name in ("every", "threads", "ranks"):
         check_count(name, getattr(plan, name))
-    if not engine.startswith("lammps:") and (plan.ranks > 1 or plan.ensemble == "nvt-nose-hoover"):
+    if engine.kind != "lammps" and (plan.ranks > 1 or plan.ensemble == "nvt-nose-hoover"):
         what = f"`ranks` {plan.ranks}" if plan.ranks > 1 else f"`ensemble` {plan.ensemble!r}"
-        raise ValueError(f"{what} is for engines of LAMMPS; {engine!r} has one process, and 'nve' or 'nvt'.")
+        raise ValueError(
+            f"{what} is for engines of LAMMPS; {engine.name!r} has one process, and 'nve' or 'nvt'."
+        )
     check_watch(watch, plan.every)
 
 
-def _in_words(engine: str, plan: Plan) -> str:
+def _in_words(engine: Engine, plan: Plan) -> str:
     """How many processors a run used, and why not more."""
-    kind, _, potential = engine.partition(":")
-    if kind != "lammps":
+    if engine.kind != "lammps":
         return "one process; its threads are those of OMP_NUM_THREADS"
     used = "" if plan.ranks == 1 else f"{plan.ranks} ranks (MPI), "
-    if plan.threads > 1 and potential in NO_THREADS:
-        return f"{used}1 thread: {potential} has no variant with OpenMP; take ranks={plan.threads}"
+    if plan.threads > 1 and engine.potential[0] in NO_THREADS:
+        return f"{used}1 thread: {engine.method} has no variant with OpenMP; take ranks={plan.threads}"
     return f"{used}{plan.threads} thread{'s (OpenMP)' if plan.threads > 1 else ''}"
 
 
 def run_md(
     atoms: Atoms,
     *,
-    engine: str = "auto",
+    engine: EngineLike = "auto",
     steps: int,
     timestep_fs: float = 1.0,
     temperature_K: float | None = 300.0,
     ensemble: str = "nve",
     bath_K: float | None = None,
-    rng: Any = None,
+    rng: RandomState = None,
     every: int = 10,
     watch: Watch | None = None,
     checkpoint: PathLike | None = None,
@@ -232,7 +223,7 @@ def run_md(
         The structure, N atoms, best relaxed with the same engine. Nothing is scaled here; what a `FixAtoms`
         holds stays held, and is not counted in the temperature.
     engine
-        A key of `ENGINES` or ``"auto"``.
+        A key of `ENGINES`, ``"auto"``, an `Engine`, or a choice of `choose_engine`.
     steps
         Number of time steps.
     timestep_fs
@@ -285,12 +276,14 @@ def run_md(
         steps, timestep_fs, ensemble, every=every, threads=threads or 1, ranks=ranks,
         bath_K=None if ensemble == "nve" else temperature_K if bath_K is None else bath_K,
     )  # fmt: skip
-    check_plan(plan, choice.name, temperature_K, watch)
-    start = {"temperature_K": temperature_K, "rng": rng, "watch": watch, "checkpoint": checkpoint}
-    return Simulation(atoms, choice, plan, **start).run(progress=progress)
+    check_plan(plan, choice.engine, temperature_K, watch)
+    simulation = Simulation(
+        atoms, choice, plan, temperature_K=temperature_K, rng=rng, watch=watch, checkpoint=checkpoint
+    )
+    return simulation.run(progress=progress)
 
 
-def estimate_seconds(atoms: Atoms, *, engine: str = "auto", steps: int = 100) -> float:
+def estimate_seconds(atoms: Atoms, *, engine: EngineLike = "auto", steps: int = 100) -> float:
     """How long `steps` steps of dynamics would take here [s], from the second of two real ones.
 
     The first force call of a quantum engine starts from nothing and takes longer than those that follow.

@@ -6,9 +6,8 @@ import numpy as np
 from ase import Atoms
 
 from elit_helpers.core.checks import RandomState, check_count, resolve_rng
-from elit_helpers.engines.catalogue import choose_engine
+from elit_helpers.engines.catalogue import EngineLike, choose_engine
 from elit_helpers.engines.plan import Plan
-from elit_helpers.simulate.dynamics import dynamics_of
 from elit_helpers.simulate.record import frame
 from elit_helpers.simulate.relax import relax as relaxed
 from elit_helpers.simulate.result import (
@@ -17,17 +16,21 @@ from elit_helpers.simulate.result import (
 )
 
 
-def single_point(atoms: Atoms, *, engine: str = "auto") -> Atoms:
+def single_point(atoms: Atoms, *, engine: EngineLike = "auto") -> Atoms:
     """A copy of a structure with its energy [eV] and forces [eV/Å] attached, nothing moved."""
     choice = choose_engine(atoms, engine)
     check_structure(atoms)
-    call, name = dynamics_of(choice.name, Plan())
-    (moment,) = call(atoms, name, Plan())
+    (moment,) = choice.engine.dynamics(atoms, Plan())
     return frame(atoms, moment, scale_of(atoms))
 
 
 def energy_spread(
-    atoms: Atoms, *, engine: str = "auto", samples: int = 20, relax: bool = False, rng: RandomState = None
+    atoms: Atoms,
+    *,
+    engine: EngineLike = "auto",
+    samples: int = 20,
+    relax: bool = False,
+    rng: RandomState = None,
 ) -> np.ndarray:
     """What the error bars of the positions do to the energy: energies of structures drawn within them.
 
@@ -39,7 +42,7 @@ def energy_spread(
     atoms
         A structure with the array ``position_std_A``; 0 for an atom that stays.
     engine
-        A key of `ENGINES` or ``"auto"``.
+        A key of `ENGINES`, ``"auto"``, an `Engine`, or a choice of `choose_engine`.
     samples
         How many structures to draw.
     relax
@@ -58,7 +61,7 @@ def energy_spread(
     ValueError
         There is no ``position_std_A``, or it is not a number, or negative, for an atom.
     """
-    name = choose_engine(atoms, engine).name
+    own = choose_engine(atoms, engine).engine
     check_count("samples", samples)
     spread = atoms.arrays.get("position_std_A")
     if spread is None:
@@ -77,6 +80,6 @@ def energy_spread(
         drawn = atoms.copy()
         along_each_axis = rng.standard_normal((len(atoms), 2)) * spread[:, None] / np.sqrt(2)
         drawn.positions[:, :2] += along_each_axis
-        end = relaxed(drawn, engine=name).atoms if relax else single_point(drawn, engine=name)
+        end = relaxed(drawn, engine=own).atoms if relax else single_point(drawn, engine=own)
         energies.append(end.get_potential_energy())
     return np.array(energies)

@@ -1,4 +1,4 @@
-"""Relaxation with an engine chosen by name.
+"""Relaxation with an engine, chosen or named.
 
 LAMMPS minimises by itself; the quantum engines and the Lennard-Jones lesson go through ASE. Which engine
 knows which elements is in `ENGINES`; charge and spin are those that the `Atoms` carry.
@@ -12,8 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from elit_helpers.core.checks import check_choice, check_count, check_positive
-from elit_helpers.engines import ase_driven, lammps_runs
-from elit_helpers.engines.catalogue import choose_engine
+from elit_helpers.engines.catalogue import NAMED, EngineLike, choose_engine
 from elit_helpers.engines.plan import SimulationError, Snapshot, held_atoms
 from elit_helpers.simulate.record import frame
 from elit_helpers.simulate.result import (
@@ -29,7 +28,7 @@ from elit_helpers.simulate.result import (
 def relax(
     atoms: Atoms,
     *,
-    engine: str = "auto",
+    engine: EngineLike = "auto",
     fmax: float = 0.02,
     steps: int = 1000,
     cell: str | None = None,
@@ -48,7 +47,7 @@ def relax(
         The structure, N atoms, Å. Atoms under an `ase.constraints.FixAtoms` are held where they are (after
         the scaling): the rim of a flake, for one, which in the sample is no rim.
     engine
-        A key of `ENGINES` or ``"auto"``.
+        A key of `ENGINES`, ``"auto"``, an `Engine`, or a choice of `choose_engine`.
     fmax
         Largest force left on any atom [eV/Å].
     steps
@@ -82,14 +81,12 @@ def relax(
     if cell == "xy" and not atoms.pbc[:2].all():
         raise ValueError("cell='xy' needs a sheet that is periodic in x and y; pass cell=None for a flake.")
     start = time.perf_counter()
-    free = engine == "auto" or cell == "xy" or not atoms.pbc[:2].any()
-    scaled, scale = to_own_lattice(atoms, choice.name) if free else (atoms.copy(), scale_of(atoms))
+    free = choice.reason != NAMED or cell == "xy" or not atoms.pbc[:2].any()
+    scaled, scale = to_own_lattice(atoms, choice.engine) if free else (atoms.copy(), scale_of(atoms))
     flat = len(scaled) > 3 and np.ptp(scaled.positions[:, 2]) < 1e-6
     if flat and nudge_A:
         nudge = nudge_A * np.random.default_rng(0).standard_normal(len(scaled))
         scaled.positions[:, 2] += np.where(held_atoms(scaled), 0.0, nudge)
-    kind, _, potential = choice.name.partition(":")
-    part, name = (lammps_runs, potential) if kind == "lammps" else (ase_driven, choice.name)
     moments: list[Snapshot] = []
 
     def result() -> Run:
@@ -97,7 +94,7 @@ def relax(
         return relaxation([frame(scaled, m, scale) for m in moments], [m.step for m in moments], fmax, info)
 
     try:
-        for moment in part.minimise(scaled, name, fmax=fmax, steps=steps, cell=cell):
+        for moment in choice.engine.minimise(scaled, fmax=fmax, steps=steps, cell=cell):
             moments.append(moment)
     except SimulationError as error:
         error.run = result() if moments else None

@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms, units
 
 from elit_helpers.core.checks import check_positive
-from elit_helpers.engines.catalogue import choose_engine
+from elit_helpers.engines.catalogue import Engine, EngineLike, choose_engine
 from elit_helpers.engines.lammps import open_session
 from elit_helpers.engines.plan import held_atoms
 from elit_helpers.simulate.energies import single_point
@@ -28,7 +28,7 @@ def relax_near(
     *,
     error_A: float = ERROR_A,
     temperature_K: float = 300.0,
-    engine: str = "auto",
+    engine: EngineLike = "auto",
     fmax: float = 0.02,
     steps: int = 3000,
 ) -> Run:
@@ -49,7 +49,8 @@ def relax_near(
     temperature_K
         How sharply the potential tells good structures from bad ones [K]; the sample's.
     engine
-        A key of `ENGINES` that starts with ``lammps:``, or ``"auto"``.
+        A key of `ENGINES` that starts with ``lammps:``, ``"auto"``, an `Engine` of that kind, or a choice of
+        `choose_engine`.
     fmax
         Largest force left on any atom, springs included [eV/Å].
     steps
@@ -70,24 +71,23 @@ def relax_near(
         If the engine stops or gives what is not a number.
     """
     choice, start = choose_engine(atoms, engine), time.perf_counter()
-    kind, _, method = choice.name.partition(":")
-    if kind != "lammps":
+    if choice.engine.kind != "lammps":
         raise ValueError(
             f"`engine` is {choice.name!r}; the springs are LAMMPS's, take one of its potentials."
         )
     error, heat = check_positive("error_A", error_A, unit="Å"), check_positive("temperature_K", temperature_K)
     check_positive("fmax", fmax, unit="eV/Å")
-    scaled, scale = to_own_lattice(atoms, choice.name)
+    scaled, scale = to_own_lattice(atoms, choice.engine)
     scaled.info["lattice_scale"] = scale
     nudged = scaled.copy()
     if np.ptp(scaled.positions[:, 2]) < 1e-6:
         nudge = NUDGE_A * np.random.default_rng(0).standard_normal(len(scaled))
         nudged.positions[:, 2] += np.where(held_atoms(scaled), 0.0, nudge)
     spring = units.kB * heat / error**2
-    end = _downhill(nudged, method, spring=spring, fmax=fmax, steps=int(steps))
+    end = _downhill(nudged, choice.engine, spring=spring, fmax=fmax, steps=int(steps))
     relaxed = scaled.copy()
     relaxed.positions = end.positions
-    frames = [single_point(frame, engine=choice.name) for frame in (nudged, relaxed)]
+    frames = [single_point(frame, engine=choice) for frame in (nudged, relaxed)]
     run = relaxation(frames, [0, end.step], fmax, common_info(choice, scale, start))
     away = relaxed.positions[:, :2] - scaled.positions[:, :2]
     largest = float(np.linalg.norm(end.forces[~held_atoms(scaled)], axis=1).max(initial=0.0))
@@ -98,8 +98,8 @@ def relax_near(
     return run
 
 
-def _downhill(atoms: Atoms, method: str, *, spring: float, fmax: float, steps: int):
-    with open_session(atoms, method) as session:
+def _downhill(atoms: Atoms, engine: Engine, *, spring: float, fmax: float, steps: int):
+    with open_session(atoms, engine.potential) as session:
         free = session.hold(atoms)
         session.command(f"fix picture {free} spring/self {spring:.10g} xy", "fix_modify picture energy yes")
         session.command("min_modify norm max", "run 0 post no")

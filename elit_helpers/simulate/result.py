@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
-from elit_helpers.engines.catalogue import ENGINES, PICTURE_LATTICE_A, EngineChoice
+from elit_helpers.engines.catalogue import PICTURE_LATTICE_A, Engine, EngineChoice
 from elit_helpers.samples.materials import LONGEST_CC_A
 
 
@@ -83,13 +83,13 @@ def scale_of(atoms: Atoms) -> float:
     return float(atoms.info.get("lattice_scale", 1.0))
 
 
-def to_own_lattice(atoms: Atoms, engine: str) -> tuple[Atoms, float]:
+def to_own_lattice(atoms: Atoms, engine: Engine) -> tuple[Atoms, float]:
     """Bring a structure from the picture's lattice to the engine's, and say by which factor it now differs.
 
     Engines within 1 % of graphene leave the picture's lattice as it is (factor 1.0), and take out the factor
     that another engine has put in.
     """
-    lattice, present = ENGINES[engine].lattice_A, scale_of(atoms)
+    lattice, present = engine.lattice_A, scale_of(atoms)
     if lattice is None or not np.any(atoms.symbols == "C"):
         return atoms.copy(), present
     wanted = 1.0

@@ -20,7 +20,7 @@ from elit_helpers.core.checks import (
     resolve_rng,
     spawn_seeds,
 )
-from elit_helpers.engines.catalogue import choose_engine
+from elit_helpers.engines.catalogue import EngineLike, choose_engine
 from elit_helpers.geometry.bonds import COOLED, find_edges
 from elit_helpers.geometry.fate import fate
 from elit_helpers.geometry.rings import rings
@@ -149,7 +149,7 @@ def approach(
 def heal(
     start: Atoms,
     *,
-    engine: str = "auto",
+    engine: EngineLike = "auto",
     temperature_K: float = 300.0,
     time_fs: float = 400.0,
     collision_eV: float = 0.5,
@@ -167,8 +167,9 @@ def heal(
     ----------
     start : ase.Atoms
         From `approach`, or any sheet with a molecule marked in the array ``molecule``, its carbon first.
-    engine : str
-        A key of `ENGINES`; ``"auto"`` takes AIREBO where there is hydrogen.
+    engine : str, Engine or EngineChoice
+        A key of `ENGINES`, an `Engine`, a choice of `choose_engine`, or ``"auto"``, which takes AIREBO where
+        there is hydrogen.
     temperature_K : float
         Of sheet and molecule at the start [K].
     time_fs : float
@@ -198,16 +199,17 @@ def heal(
     hole = np.asarray(start.info["hole_A"] if "hole_A" in start.info else _middle_of(before), float)
     for name, value, unit in (("temperature_K", temperature_K, "K"), ("time_fs", time_fs, "fs")):
         check_positive(name, value, unit=unit)
-    engine = choose_engine(start, engine).name
-    timestep_fs = TIMESTEPS_FS.get(engine, TIMESTEP_FS) if timestep_fs is None else timestep_fs
+    choice = choose_engine(start, engine)
+    timestep_fs = TIMESTEPS_FS.get(choice.name, TIMESTEP_FS) if timestep_fs is None else timestep_fs
     check_positive("timestep_fs", timestep_fs, unit="fs")
     check_at_least("collision_eV", collision_eV, 0, unit="eV")
     seed = spawn_seeds(rng, 1)[0]
     moving = _flying(start, gas, hole, temperature_K, collision_eV, np.random.default_rng(seed))
     steps, every = max(round(time_fs / timestep_fs), 1), max(round(EVERY_FS / timestep_fs), 1)
-    own = {"timestep_fs": timestep_fs, "temperature_K": None, "rng": seed}
-    run = run_md(moving, engine=engine, steps=steps, every=every, **own)
-    cooled = relax(run.atoms, engine=run.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
+    run = run_md(
+        moving, engine=choice, steps=steps, every=every, timestep_fs=timestep_fs, temperature_K=None, rng=seed
+    )
+    cooled = relax(run.atoms, engine=choice.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
     result, became = outcome_of(before, cooled)
     row = {
         **{name: start.info.get(name) for name in ARGUMENTS}, "engine": run.engine,

@@ -14,7 +14,7 @@ from ase import Atoms
 from elit_helpers.core.checks import RandomState, check_count, check_positive, spawn_seeds
 from elit_helpers.core.checks import progress as progress_bar
 from elit_helpers.core.settings import memory_limit, threads
-from elit_helpers.engines.catalogue import choose_engine
+from elit_helpers.engines.catalogue import Engine, EngineLike, choose_engine
 from elit_helpers.engines.plan import SimulationError
 from elit_helpers.geometry.bonds import COOLED
 from elit_helpers.geometry.defects import defects
@@ -72,7 +72,7 @@ class _Task:
     """One run: what a worker needs to know."""
 
     start: Atoms
-    engine: str
+    engine: Engine
     temperature_K: float
     replica: int
     seed: int
@@ -85,7 +85,7 @@ def temperature_sweep(
     temperatures_K: Sequence[float] = (300.0, 1000.0, 2000.0, 3000.0, 4000.0),
     replicas: int = 3,
     time_ps: float = 2.0,
-    engine: str = "auto",
+    engine: EngineLike = "auto",
     rng: RandomState = None,
     workers: int | None = None,
     progress: bool = False,
@@ -107,8 +107,8 @@ def temperature_sweep(
         Runs at each temperature.
     time_ps : float
         Length of a run [ps].
-    engine : str
-        A key of `ENGINES` or ``"auto"``.
+    engine : str, Engine or EngineChoice
+        A key of `ENGINES`, ``"auto"``, an `Engine`, or a choice of `choose_engine`.
     rng : int, Generator or None
         Seed of the seeds.
     workers : int, optional
@@ -136,10 +136,10 @@ def temperature_sweep(
         check_count("workers", workers, otherwise="None for as many as there is room for")
     check_positive("time_ps", time_ps, unit="ps")
     choice = choose_engine(atoms, engine)
-    start = relax(atoms, engine=engine).atoms
+    start = relax(atoms, engine=choice).atoms
     seeds = spawn_seeds(rng, len(kelvins) * replicas)
     runs = [(kelvin, replica) for kelvin in kelvins for replica in range(replicas)]
-    tasks = [_Task(start, choice.name, *run, seed, time_ps) for run, seed in zip(runs, seeds, strict=True)]
+    tasks = [_Task(start, choice.engine, *run, seed, time_ps) for run, seed in zip(runs, seeds, strict=True)]
     with _mapped(tasks, _how_many(workers, tasks)) as done:
         results = list(progress_bar(done, total=len(tasks), desc="sweep", enabled=progress))
     table = pd.DataFrame([row for row, _, _ in results])
@@ -180,11 +180,13 @@ def _run(task: _Task) -> tuple[dict[str, Any], Atoms, pd.DataFrame | None]:
     """One run: its row of the table, the cooled structure, and the bonds of the defect while hot."""
     lively = task.temperature_K > HOT_K or "H" in task.start.symbols
     step = 0.5 if lively else 1.0
-    settings = {"temperature_K": task.temperature_K, "timestep_fs": step, "ensemble": "nvt", "rng": task.seed}
     steps = max(round(1000 * task.time_ps / step), 2)
     every = min(round(EVERY_FS / step), steps // 2)
     try:
-        run = run_md(task.start, engine=task.engine, steps=steps, every=every, **settings)
+        run = run_md(
+            task.start, engine=task.engine, steps=steps, every=every, timestep_fs=step,
+            temperature_K=task.temperature_K, ensemble="nvt", rng=task.seed,
+        )  # fmt: skip
         cooled = relax(run.atoms, engine=task.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
     except SimulationError as error:
         where = f"{task.temperature_K:g} K, replica {task.replica}, seed {task.seed}"
