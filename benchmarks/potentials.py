@@ -173,7 +173,7 @@ def stopped_by_fire(atoms: Atoms, engine: str) -> float:
 def shaken(engine: str) -> Atoms:
     """Return a small sheet of everything an engine knows (of C, H and Si) away from its minimum."""
     elements = eh.ENGINES[engine].elements or {"C", "Si"}
-    sheet = sheet_of(engine, (4, 3) if engine.startswith("lammps") else (5, 3))
+    sheet = sheet_of(engine, (4, 3) if engine in LAMMPS else (5, 3))
     if {"C", "Si"} <= elements:
         sheet.symbols[len(sheet) // 2] = "Si"
     sheet.positions += 0.05 * np.random.default_rng(3).standard_normal(sheet.positions.shape)
@@ -205,7 +205,7 @@ def force_error(engine: str, atoms: Atoms, components: int) -> dict[str, float]:
 # --------------------------------------------------------------------------- energy and temperature
 def drift(engine: str, cells: tuple[int, int], time_ps: float) -> dict[str, float]:
     """Return the trend of the energy at 1 fs: a relaxed sheet that starts at 600 K and settles near 300 K."""
-    cell = "xy" if engine.startswith("lammps") else None  # the others have their lattice already
+    cell = "xy" if engine in LAMMPS else None  # the others have their lattice already
     start = eh.relax(sheet_of(engine, cells), engine=engine, cell=cell, fmax=0.01).atoms
     every = 10 if time_ps > 1 else 1
     run = eh.run_md(

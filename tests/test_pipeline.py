@@ -18,12 +18,14 @@ import elit_helpers as eh
 from elit_helpers.__main__ import main
 from elit_helpers.core.checks import NoAtomsFound
 from elit_helpers.elit.algorithm import ElitResult
+from elit_helpers.engines.catalogue import ENGINES
 from elit_helpers.pipeline import adapt as adapting
 from elit_helpers.pipeline import inputs
 from elit_helpers.pipeline import report as reports
 from elit_helpers.pipeline.adapt import partial_of
 from elit_helpers.pipeline.inputs import open_frames, resolve_pixel_size
 
+OWN = dataclasses.replace(ENGINES["lammps:erhart-albe"], name="lammps:own")
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames" / "G-Si-2nm.hdf5"
 REAL_MOS2 = REAL.with_name("MoS2_stem_Exp-000-2.npy")
 FILES = {
@@ -98,6 +100,16 @@ class TestRun:
         assert provenance["engine"]["name"] == expected
         assert provenance["engine"]["reason"]
         assert "lattice_mismatch" in provenance["engine"]
+
+    @pytest.mark.parametrize("engine", ["auto", OWN], ids=["auto", "own"])
+    def test_the_engine_is_chosen_once_and_relaxation_and_dynamics_say_why(self, picture, engine):
+        report = eh.run_image(picture, engine=engine)
+        said = [
+            {name: run.info[name] for name in ("engine", "reason")}
+            for run in (report.relaxation, report.dynamics)
+        ]
+        assert said == [{"engine": report.choice.name, "reason": report.choice.reason}] * 2
+        assert (report.choice.name == OWN.name) == (engine == OWN)
 
     def test_the_same_seed_gives_the_same_run(self, picture):
         logs = [eh.run_image(picture, rng=4).dynamics.log for _ in range(2)]
