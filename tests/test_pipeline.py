@@ -104,11 +104,9 @@ class TestRun:
     @pytest.mark.parametrize("engine", ["auto", OWN], ids=["auto", "own"])
     def test_the_engine_is_chosen_once_and_relaxation_and_dynamics_say_why(self, picture, engine):
         report = eh.run_image(picture, engine=engine)
-        said = [
-            {name: run.info[name] for name in ("engine", "reason")}
-            for run in (report.relaxation, report.dynamics)
-        ]
-        assert said == [{"engine": report.choice.name, "reason": report.choice.reason}] * 2
+        infos = [report.relaxation.info, report.dynamics.info]
+        assert [info["reason"] for info in infos] == [report.choice.reason] * 2
+        assert [info["engine"] for info in infos] == [report.choice.name] * 2
         assert (report.choice.name == OWN.name) == (engine == OWN)
 
     def test_the_same_seed_gives_the_same_run(self, picture):

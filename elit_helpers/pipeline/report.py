@@ -142,17 +142,9 @@ def run_image(
         stage("reporting")
     ran = {name: dynamics.info[name] for name in ("timestep_fs", "temperature_K", "ensemble")}
     report = Report(
-        micrograph,
-        size,
-        source,
-        found,
-        structure,
-        choice,
-        relaxation,
-        dynamics,
-        warnings,
+        micrograph, size, source, found, structure, choice, relaxation, dynamics, warnings,
         provenance={"md": {"steps": MD_STEPS, **ran, "seed": seed}},
-    )
+    )  # fmt: skip
     report.provenance.update(_provenance(report, nets, material))
     return report
 
