@@ -83,6 +83,13 @@ def test_a_file_imports_only_from_the_folders_above_its_own(name):
     assert {one.split(".")[0] for one in IMPORTS[name]} <= set(ORDER[: place + 1])
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_file_imports_from_another_has_no_underscore(name):
+    nodes = ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8")))
+    imports = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module.startswith("elit_helpers")]
+    assert not [alias.name for n in imports for alias in n.names if alias.name.startswith("_")]
+
+
 def test_no_files_import_each_other_in_a_circle():
     graphlib.TopologicalSorter(IMPORTS).prepare()
 

@@ -24,7 +24,7 @@ from elit_helpers.core.files import atomic_write, sha256
 from elit_helpers.data.download import DownloadFailed, download
 from elit_helpers.data.pickled import read_plain
 from elit_helpers.io.frames import Signal, in_memory
-from elit_helpers.io.micrograph import Micrograph, _micrograph, load_image
+from elit_helpers.io.micrograph import Micrograph, load_image, micrograph_of
 
 _RECORDS = "recorded.json"
 _checked: set[tuple] = set()  # copies that this process found whole: path, size and time of change
@@ -368,5 +368,5 @@ def load_real(name: str, item: Any = None, *, pixel_size: float | None = None) -
     else:
         given = None if pixel_size is None else check_pixel_size(pixel_size)
         chosen = read_item(entry, path, item)
-        real = _micrograph(chosen, [], path, given, "auto")
+        real = micrograph_of(chosen, [], path, given, "auto")
     return replace(real, name=name, metadata=real.metadata | entry.facts)

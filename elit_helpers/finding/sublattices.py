@@ -16,7 +16,7 @@ from elit_helpers.core.atoms_table import kept, one_frame, require_columns
 from elit_helpers.core.checks import check_pixel_size, check_positive
 from elit_helpers.core.coordinates import extent
 from elit_helpers.geometry.compare import rms
-from elit_helpers.geometry.lattice import _ON_SITE_A, _Bent, _places, index_columns
+from elit_helpers.geometry.lattice import ON_SITE_A, BentLattice, index_columns, site_places
 from elit_helpers.samples.materials import MATERIALS, Material, material_of
 
 _BENDS_A = (80.0, 40.0, 20.0, 10.0, 5.0)  # lengths that "auto" tries
@@ -91,9 +91,9 @@ def sublattice_fit(
     element = rows["element"].to_numpy(object)
     index, site = index_columns(points, float(material.axes[0, 0]))
     on = site >= 0
-    model = _Bent.fit(_places(index[on], site[on]), points[on], 1)
+    model = BentLattice.fit(site_places(index[on], site[on]), points[on], 1)
     away = np.full(points.shape, np.nan)
-    away[on] = points[on] - model(_places(index[on], site[on]))
+    away[on] = points[on] - model(site_places(index[on], site[on]))
     first = _first_sublattice(site, element, names)
     sites = _sites_in(model, _box(points, shape, pixel_size, border_A), first)
     if bend_A is not None:
@@ -132,7 +132,7 @@ def _bend(tree: cKDTree, moved: np.ndarray, at: np.ndarray, reach: float, *, its
             normal = (rows * weight[:, None]).T @ rows + 1e-6 * np.eye(3)
             plane = np.linalg.solve(normal, (rows * weight[:, None]).T @ moved[near])
             out[k] = plane[0]
-            weight = weight * (np.linalg.norm(moved[near] - rows @ plane, axis=1) < _ON_SITE_A)
+            weight = weight * (np.linalg.norm(moved[near] - rows @ plane, axis=1) < ON_SITE_A)
     return out
 
 
@@ -167,7 +167,7 @@ def _box(points, shape, pixel_size, border) -> tuple[np.ndarray, np.ndarray]:
     return np.full(2, border - beyond), extent(shape, pixel_size) - beyond - border
 
 
-def _sites_in(model: _Bent, box: tuple[np.ndarray, np.ndarray], first: int) -> list[np.ndarray]:
+def _sites_in(model: BentLattice, box: tuple[np.ndarray, np.ndarray], first: int) -> list[np.ndarray]:
     """Places (row, column) [Å] of the sites in a rectangle, for the first and the second element."""
     low, high = box
     corners = np.array([[r, c] for r in (low[0], high[0]) for c in (low[1], high[1])])

@@ -12,19 +12,19 @@ from scipy.spatial import cKDTree
 _FEWEST = 12  # columns; fewer show no lattice
 _SEED_A = 16.0  # radius that the lattice is first laid over: a few cells, in which no scan bends it
 _MOST_STRETCHED = 0.25  # how far an axis of the scan may be off, relative
-_ON_SITE_A = 0.6  # a third of the distance of two sublattices: farther out a column is on no site
+ON_SITE_A = 0.6  # a third of the distance of two sublattices: farther out a column is on no site
 _STEP = 1.25  # growth of the radius from fit to fit
 _BEND = 3  # order of the polynomial that follows the lattice outwards
 
 
-class _Bent:
+class BentLattice:
     """A polynomial from places in the lattice (u, v) to places in the picture (row, column) [Å]."""
 
     def __init__(self, coefficients: np.ndarray, centre: np.ndarray, reach: float, order: int) -> None:
         self.coefficients, self.centre, self.reach, self.order = coefficients, centre, reach, order
 
     @classmethod
-    def fit(cls, uv: np.ndarray, points: np.ndarray, order: int) -> _Bent:
+    def fit(cls, uv: np.ndarray, points: np.ndarray, order: int) -> BentLattice:
         """Fit by least squares, three times, from the second on without columns farther off than a site."""
         centre, reach = uv.mean(0), float(np.abs(uv - uv.mean(0)).max()) + 1e-9
         inner = np.ones(len(uv), bool)
@@ -32,7 +32,7 @@ class _Bent:
             rows = _powers((uv - centre) / reach, order)
             coefficients = np.linalg.lstsq(rows[inner], points[inner], rcond=None)[0]
             off = np.linalg.norm(points - rows @ coefficients, axis=1)
-            inner = off <= max(_ON_SITE_A, float(np.quantile(off, 0.7)))
+            inner = off <= max(ON_SITE_A, float(np.quantile(off, 0.7)))
         return cls(coefficients, centre, reach, order)
 
     def __call__(self, uv: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def _powers(x: np.ndarray, order: int) -> np.ndarray:
     return np.stack(terms, axis=1)
 
 
-def _places(index: np.ndarray, site: np.ndarray) -> np.ndarray:
+def site_places(index: np.ndarray, site: np.ndarray) -> np.ndarray:
     """Place (u, v) of a site: its cell, and a third of the cell's diagonal on for the second sublattice."""
     return index + site[:, None] / 3
 
@@ -80,7 +80,7 @@ def index_columns(points: np.ndarray, length: float) -> tuple[np.ndarray, np.nda
         if radius > away.max():
             break
         radius *= _STEP
-    on_site = np.linalg.norm(points - model(_places(index, site)), axis=1) <= _ON_SITE_A
+    on_site = np.linalg.norm(points - model(site_places(index, site)), axis=1) <= ON_SITE_A
     site = np.where(on_site, site, -1)
     if on_site.mean() < 0.5:
         raise ValueError(
@@ -95,15 +95,15 @@ def _settle(points, away, radius, model):
     order = 1 if radius < 2 * _SEED_A else _BEND
     for _ in range(3):
         index, site = _nearest_sites(points, model)
-        off = np.linalg.norm(points - model(_places(index, site)), axis=1)
-        use = (away < radius) & (off < _ON_SITE_A)
+        off = np.linalg.norm(points - model(site_places(index, site)), axis=1)
+        use = (away < radius) & (off < ON_SITE_A)
         if use.sum() < _FEWEST:
             break
-        model = _Bent.fit(_places(index[use], site[use]), points[use], order)
+        model = BentLattice.fit(site_places(index[use], site[use]), points[use], order)
     return model, index, site
 
 
-def _nearest_sites(points: np.ndarray, model: _Bent) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_sites(points: np.ndarray, model: BentLattice) -> tuple[np.ndarray, np.ndarray]:
     uv = model.inverse(points)
     options = [np.round(uv - s / 3) for s in (0, 1)]
     off = [np.linalg.norm(points - model(cell + s / 3), axis=1) for s, cell in enumerate(options)]
@@ -111,7 +111,7 @@ def _nearest_sites(points: np.ndarray, model: _Bent) -> tuple[np.ndarray, np.nda
     return np.where(site[:, None] == 0, *options), site
 
 
-def _first_model(seed: np.ndarray, length: float) -> _Bent:
+def _first_model(seed: np.ndarray, length: float) -> BentLattice:
     """Lay the lattice over a few cells: its waves from the sum of phases, its origin by trying."""
     centre = seed.mean(0)
     waves = _two_waves(seed - centre, length)
@@ -121,7 +121,7 @@ def _first_model(seed: np.ndarray, length: float) -> _Bent:
     off = np.stack([_wrapped(phase - trial - s / 3) @ axes for s in (0, 1)])
     score = np.exp(-(np.square(off).sum(-1).min(0)) / (2 * 0.3**2)).sum(1)
     origin = trial[int(np.argmax(score)), 0]
-    return _Bent(np.vstack([centre + origin @ axes, axes]), np.zeros(2), 1.0, 1)
+    return BentLattice(np.vstack([centre + origin @ axes, axes]), np.zeros(2), 1.0, 1)
 
 
 def _wrapped(phase: np.ndarray) -> np.ndarray:

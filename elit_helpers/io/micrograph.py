@@ -171,10 +171,10 @@ def load_image(
     check_choice("lazy", lazy, ("auto", True, False))
     given = None if pixel_size is None else check_pixel_size(pixel_size)
     chosen, lines = picture(path, signal, same_scale=given is None)
-    return _micrograph(chosen, lines, path, given, lazy)
+    return micrograph_of(chosen, lines, path, given, lazy)
 
 
-def _micrograph(chosen, lines, path, given, lazy):
+def micrograph_of(chosen, lines, path, given, lazy):
     """Read a signal, or leave it on disk, and put what is known of it beside it."""
     if min(chosen.shape[-2:]) < 16 or not chosen.n_frames:
         raise ValueError(f"{path.name} has shape {chosen.shape}; it must be at least one frame of 16×16 px.")
