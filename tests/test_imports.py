@@ -6,11 +6,11 @@ import importlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-PACKAGE = Path(__file__).resolve().parent.parent / "elit_helpers"
+PACKAGE = ROOT / "elit_helpers"
 
 # fmt: off
 ORDER = (

@@ -1,17 +1,17 @@
 """Files of microscopes and scripts to frames with a pixel size; what ships is whole and can be rebuilt."""
 
 import json
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from dm_files import write_dm
+from places import SHARED
 
 import elit_helpers as eh
 from elit_helpers.data.shipped import HALVES
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames"
+REAL = SHARED / "real_frames"
 needs_real_frames = pytest.mark.skipif(not REAL.is_dir(), reason=f"real frames are not at {REAL}")
 
 

@@ -2,20 +2,19 @@
 
 import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT, SHARED
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 import elit_helpers as eh
 from elit_helpers.finding.sublattices import sublattice_fit
 
 PX = 0.175
-ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "elit_helpers" / "ensemble" / "shipped" / "MoS2"
-FRAME = ROOT.parent / "shared" / "real_frames" / "MoS2_stem_Exp-000-2.npy"
+FRAME = SHARED / "real_frames" / "MoS2_stem_Exp-000-2.npy"
 needs_real_frame = pytest.mark.skipif(not FRAME.is_file(), reason=f"no {FRAME.name} at {FRAME.parent}")
 
 

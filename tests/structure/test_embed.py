@@ -2,16 +2,15 @@
 
 import importlib.util
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 import elit_helpers as eh
 
-ROOT = Path(__file__).resolve().parents[1]
 MIDDLE = np.array([22.0, 22.0])
 DEFECTS = {
     "perfect": lambda sheet, at: sheet,

@@ -4,18 +4,17 @@ import importlib.util
 import json
 import logging
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT, SHARED
 from scipy.spatial import cKDTree
 
 import elit_helpers as eh
 
-ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "elit_helpers" / "ensemble" / "shipped" / "graphene"
-REAL = ROOT.parent / "shared" / "real_frames"
-PEERS = ROOT.parent / "shared" / "tools" / "peer_atomfinders.py"
+REAL = SHARED / "real_frames"
+PEERS = SHARED / "tools" / "peer_atomfinders.py"
 needs_peers = pytest.mark.skipif(
     not PEERS.is_file(), reason=f"the classical finders' cases are not at {PEERS}"
 )

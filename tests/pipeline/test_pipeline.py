@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from ase.io import read
+from places import SHARED
 
 import elit_helpers as eh
 from elit_helpers.__main__ import main
@@ -26,7 +26,7 @@ from elit_helpers.pipeline.adapt import partial_of
 from elit_helpers.pipeline.inputs import open_frames, resolve_pixel_size
 
 OWN = dataclasses.replace(ENGINES["lammps:erhart-albe"], name="lammps:own")
-REAL = Path(__file__).resolve().parents[2] / "shared" / "real_frames" / "G-Si-2nm.hdf5"
+REAL = SHARED / "real_frames" / "G-Si-2nm.hdf5"
 REAL_MOS2 = REAL.with_name("MoS2_stem_Exp-000-2.npy")
 FILES = {
     "atoms_found.csv",

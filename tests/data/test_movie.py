@@ -2,10 +2,10 @@
 
 import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
@@ -13,7 +13,6 @@ import elit_helpers as eh
 from elit_helpers.core.files import sha256
 from elit_helpers.data.shipped import HALVES
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "movie"
 COLUMNS = ["frame", "row_px", "col_px", "x_A", "y_A", "element", "under_contamination", "defect"]
 LABELS = {

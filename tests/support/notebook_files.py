@@ -4,14 +4,13 @@ import ast
 import os
 import re
 from contextlib import contextmanager
-from pathlib import Path
 
 import nbformat
 import pytest
+from places import ROOT
 
 import elit_helpers as eh
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 CELL_TIMEOUT_S = 900

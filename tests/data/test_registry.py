@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+from places import SHARED
 
 import elit_helpers as eh
 from elit_helpers.__main__ import main
 from elit_helpers.data import download, registry
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 REAL, SLAKO = SHARED / "real_frames", SHARED / "slako"
 needs_real_frames = pytest.mark.skipif(not REAL.is_dir(), reason=f"real frames are not at {REAL}")
 

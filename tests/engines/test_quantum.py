@@ -17,13 +17,13 @@ from ase import Atoms
 from ase.build import bulk, graphene, molecule
 from ase.md.verlet import VelocityVerlet
 from ase.units import fs, kB
+from places import ROOT
 
 import elit_helpers as eh
 from elit_helpers import EngineMissing, SimulationError
 from elit_helpers.engines import dftb_plus, quantum
 
-HERE = Path(__file__).resolve().parent.parent
-MIO = next((p for p in (HERE.parent / "shared/slako/mio-1-1",) if p.is_dir()), None)
+MIO = next((p for p in (ROOT.parent / "shared/slako/mio-1-1",) if p.is_dir()), None)
 has_gpaw = pytest.mark.skipif(
     importlib.util.find_spec("gpaw") is None and "ELIT_REQUIRE_GPAW" not in os.environ,
     reason="GPAW is not installed (pip install gpaw gpaw-data)",

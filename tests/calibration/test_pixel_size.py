@@ -1,21 +1,20 @@
 """The pixel size comes from the lattice, twice, with honest errors; without a lattice there is none."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from scipy.ndimage import gaussian_filter
 
 import elit_helpers as eh
 from elit_helpers.calibration.cell_phase import expected_phase
 from elit_helpers.calibration.reflections import reflections
 
-ROOT = Path(__file__).resolve().parent.parent
-REAL = ROOT.parent / "shared" / "real_frames"
+REAL = SHARED / "real_frames"
 needs_real_frames = pytest.mark.skipif(
     not REAL.is_dir(), reason=f"the real frames are not here ({REAL}); they are for tests only"
 )

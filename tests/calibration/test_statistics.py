@@ -3,16 +3,16 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from places import ROOT
 
 import elit_helpers as eh
 from elit_helpers.core.settings import data_dir
 
-RECIPE = Path(__file__).resolve().parent.parent / "data" / "recipes" / "measure_real_frames.py"
+RECIPE = ROOT / "data" / "recipes" / "measure_real_frames.py"
 
 
 def frame(material="graphene", *, pixel_size=0.08, shape=(256, 256), seed=1, **imaging):

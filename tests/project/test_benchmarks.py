@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from places import ROOT
 from scipy.spatial import cKDTree
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture

@@ -4,16 +4,14 @@ import importlib.metadata
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from packaging.requirements import Requirement
+from places import ROOT
 
 from elit_helpers.core.settings import SETTINGS, memory_limit
 from elit_helpers.course import check
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_a_package_that_fits_is_ok():

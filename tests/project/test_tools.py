@@ -4,13 +4,12 @@ import importlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 OLD, NEW = "https://github.com/elit-course/elit-course", "https://github.com/someone/graphene"
 
 
