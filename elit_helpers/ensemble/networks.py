@@ -62,7 +62,7 @@ def contained() -> Iterator[Path]:
             warnings.simplefilter("ignore")  # its own code warns; nothing a learner could change
             torch.set_num_threads(THREADS)
             with contextlib.redirect_stdout(_ToLog()):
-                require("atomai.trainers", _REASON)
+                _import_atomai()
             yield Path(folder)
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002
@@ -72,6 +72,16 @@ def contained() -> Iterator[Path]:
             cudnn.deterministic, cudnn.benchmark = flags
             torch.set_num_threads(threads)
             _return_freed_memory()
+
+
+@functools.cache
+def _import_atomai() -> None:
+    """Import it once, and close the database that the mendeleev it pins opens at import and forgets.
+
+    Only when that is collected is it closed, and Python 3.13 warns of it wherever it happens to be by then.
+    """
+    require("atomai.trainers", _REASON)
+    gc.collect()
 
 
 @functools.cache

@@ -76,14 +76,22 @@ def test_seconds_of_import_are_not_spent_before_a_net_is_wanted():
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
+def test_no_database_is_left_open_that_would_be_warned_of_later():
+    code = "import gc, elit_helpers.networks as n\nwith n.contained(): pass\ngc.collect()"
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, "unclosed database" in done.stderr) == (0, False), done.stderr
+
+
 def test_making_a_trainer_seeds_the_global_generators_and_ours_come_back(pairs):
     import torch
-    from atomai.trainers import EnsembleTrainer
 
     def draw():
         return np.random.random(), torch.rand(1).item()
 
     with networks.contained():
+        from atomai.trainers import EnsembleTrainer
+
         np.random.seed(1), torch.manual_seed(1)
         seeded = draw()
         np.random.seed(5), torch.manual_seed(5)
@@ -207,9 +215,9 @@ def test_nothing_is_written_printed_or_drawn(pairs, tmp_path, monkeypatch, capsy
 
 
 def test_the_net_that_predicts_doubles_rows_as_the_one_that_learned(pairs, tiny, tmp_path):
-    from atomai.nets import init_fcnn_model
-
     with networks.contained():
+        from atomai.nets import init_fcnn_model
+
         job = networks.Job(*pairs, 2, TINY, tmp_path)
         learned = job.prepare(0, 1, None, lambda loss: None).net
         applied = networks.make_net(tiny.weights[0], n_classes=2, settings=TINY)

@@ -212,9 +212,10 @@ def test_going_on_with_nets_of_another_shape_is_refused(pairs, tiny, change):
 
 def test_the_cheaper_order_of_convolution_and_doubling_gives_the_same_numbers():
     import torch
-    from atomai.nets import init_fcnn_model
 
     with networks.contained():
+        from atomai.nets import init_fcnn_model
+
         torch.manual_seed(1)
         net = init_fcnn_model("Unet", 3, nb_filters=4)[0].eval()
         x = torch.randn(1, 1, 40, 48)
