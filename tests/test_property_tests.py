@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parent
+SUPPORT = Path(__file__).resolve().parent / "support"
 PROPERTY = """
 from hypothesis import given, settings, strategies as st
 
@@ -36,8 +36,8 @@ def tests(tmp_path):
 
     def run(content, *options, name="test_one.py"):
         (tmp_path / name).write_text(content)
-        few = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(TESTS)}
-        command = [sys.executable, "-m", "pytest", "-s", "-p", "_hypothesis_pytestplugin", "-p", "conftest"]
+        few = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(SUPPORT)}
+        command = [sys.executable, "-m", "pytest", "-s", "-p", "_hypothesis_pytestplugin", "-p", "searching"]
         done = subprocess.run(
             [*command, *options], cwd=tmp_path, env=os.environ | few, capture_output=True, text=True
         )

@@ -1,11 +1,11 @@
 """The movie is a frozen benchmark: two samples, enough silicon, whole truth, frames that can be redrawn."""
 
-import importlib.util
 import json
 
 import numpy as np
 import pytest
 from places import ROOT
+from recipe_files import load_recipe
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
@@ -28,11 +28,7 @@ def card():
 
 @pytest.fixture(scope="module")
 def recipe():
-    path = ROOT / "data" / "recipes" / "make_movie.py"
-    spec = importlib.util.spec_from_file_location("make_movie", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("make_movie")
 
 
 def stored(half):

@@ -15,11 +15,6 @@ REAL = SHARED / "real_frames"
 needs_real_frames = pytest.mark.skipif(not REAL.is_dir(), reason=f"real frames are not at {REAL}")
 
 
-@pytest.fixture
-def frame():
-    return np.random.default_rng(0).integers(5, 60, (48, 64)).astype(np.float32)
-
-
 def test_npy_keeps_every_value_and_has_no_pixel_size(tmp_path, frame):
     np.save(tmp_path / "a.npy", frame)
     read = eh.load_image(tmp_path / "a.npy")

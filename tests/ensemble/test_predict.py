@@ -6,26 +6,10 @@ import dataclasses
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
+from tiny_ensembles import same
 
 import elit_helpers as eh
 from elit_helpers.ensemble import tiles
-
-TINY = eh.TrainSettings(members=2, steps=4, member_steps=2, batch=4, filters=2)
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    pairs = eh.training_set("realistic", 16, rng=1, classes=("C", "Si"))
-    return eh.train_ensemble(*pairs, classes=("C", "Si"), settings=TINY, rng=3)
-
-
-@pytest.fixture(scope="module")
-def frame():
-    return np.random.default_rng(0).normal(10, 1, (70, 83)).astype(np.float32)
-
-
-def same(a, b):
-    return all(np.array_equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (65, 71), (16, 200), (97, 40)])

@@ -1,6 +1,5 @@
 """What the shipped ensemble of graphene finds: the movie, other simulations, real frames it never saw."""
 
-import importlib.util
 import json
 import logging
 import sys
@@ -8,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from places import ROOT, SHARED
+from recipe_files import load_module, load_recipe
 from scipy.spatial import cKDTree
 
 import elit_helpers as eh
@@ -24,16 +24,9 @@ def needs(name):
     return pytest.mark.skipif(not (REAL / name).is_file(), reason=f"real frame {name} is not in {REAL}")
 
 
-def load_module(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def recipe():
-    return load_module(ROOT / "data" / "recipes" / "make_default_ensemble.py")
+    return load_recipe("make_default_ensemble")
 
 
 @pytest.fixture(scope="module")

@@ -11,19 +11,14 @@ import time
 
 import numpy as np
 import pytest
+from tiny_ensembles import TWO
 
 import elit_helpers as eh
 from elit_helpers.ensemble import networks, storage
 from elit_helpers.ensemble.storage import CorruptEnsemble
 
-CLASSES = ("C", "Si")
-TINY = eh.TrainSettings(members=3, steps=3, member_steps=2, batch=2, filters=2, layers=(1, 1, 1, 1))
-BASELINE = dataclasses.replace(TINY, strategy="baseline")
-
-
-@pytest.fixture(scope="module")
-def pairs():
-    return eh.training_set("realistic", 12, rng=1, classes=CLASSES)
+THREE = eh.TrainSettings(members=3, steps=3, member_steps=2, batch=2, filters=2, layers=(1, 1, 1, 1))
+BASELINE = dataclasses.replace(THREE, strategy="baseline")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +40,8 @@ def folder(part, tmp_path):
     return shutil.copytree(part, tmp_path / "part")
 
 
-def train(pairs, settings=TINY, rng=3, **more):
-    return eh.train_ensemble(*pairs, classes=CLASSES, settings=settings, rng=rng, **more)
+def train(pairs, settings=THREE, rng=3, **more):
+    return eh.train_ensemble(*pairs, classes=TWO, settings=settings, rng=rng, **more)
 
 
 def same(a, b):
@@ -70,7 +65,7 @@ def test_each_finished_member_is_a_file_and_the_job_is_described(pairs, tmp_path
     assert set(job) >= {"classes", "settings", "seeds", "data_sha256", "start_sha256", "versions", "device"}
 
 
-@pytest.mark.parametrize("settings", [TINY, BASELINE], ids=["scratch", "baseline"])
+@pytest.mark.parametrize("settings", [THREE, BASELINE], ids=["scratch", "baseline"])
 def test_a_training_that_was_interrupted_ends_with_the_same_weights_and_losses(pairs, tmp_path, settings):
     expected = train(pairs, settings)
     count = 0
@@ -146,10 +141,13 @@ def test_a_job_that_cannot_be_read_is_refused_by_name(pairs, folder):
     [
         ({"rng": 4}, r"other seeds: seeds = \[.*\], and this call has \["),
         (
-            {"settings": dataclasses.replace(TINY, steps=4)},
+            {"settings": dataclasses.replace(THREE, steps=4)},
             "other settings.steps: settings.steps = 3, and this call has 4",
         ),
-        ({"settings": dataclasses.replace(TINY, steps=4, batch=3)}, "other settings.batch, settings.steps: "),
+        (
+            {"settings": dataclasses.replace(THREE, steps=4, batch=3)},
+            "other settings.batch, settings.steps: ",
+        ),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused_with_what_differs(pairs, folder, change, named):
@@ -181,7 +179,7 @@ def test_a_folder_of_something_else_is_refused(pairs, tmp_path):
 # ------------------------------------------------------------------------- errors and interrupts
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_a_member_reaches_the_caller_and_ends_the_others(pairs, tmp_path, monkeypatch, workers):
-    long = dataclasses.replace(TINY, steps=100_000)
+    long = dataclasses.replace(THREE, steps=100_000)
     prepare = networks.Job.prepare
 
     def failing(job, member, *rest):
@@ -199,7 +197,7 @@ def test_an_error_in_a_member_reaches_the_caller_and_ends_the_others(pairs, tmp_
 
 
 def test_an_interrupt_ends_all_members_at_their_next_step(pairs):
-    long = dataclasses.replace(TINY, steps=100_000)
+    long = dataclasses.replace(THREE, steps=100_000)
 
     def interrupt(history):
         raise KeyboardInterrupt

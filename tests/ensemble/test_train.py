@@ -12,33 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_ensembles import ONE, TINY, TWO, same
 
 import elit_helpers as eh
 from elit_helpers.ensemble import jobs, networks
 from elit_helpers.ensemble.networks import UNSURE
 from elit_helpers.ensemble.storage import CorruptEnsemble
-
-TINY = eh.TrainSettings(members=2, steps=4, member_steps=2, batch=4, filters=2)
-ONE, TWO = ("C",), ("C", "Si")
-
-
-@pytest.fixture(scope="module")
-def pairs():
-    return eh.training_set("realistic", 16, rng=1, classes=TWO)
-
-
-@pytest.fixture(scope="module")
-def tiny(pairs):
-    return eh.train_ensemble(*pairs, classes=TWO, settings=TINY, rng=3)
-
-
-@pytest.fixture(scope="module")
-def frame():
-    return np.random.default_rng(0).normal(10, 1, (70, 83)).astype(np.float32)
-
-
-def same(a, b):
-    return all(np.array_equal(a[name], b[name]) for name in a)
 
 
 def same_ensemble(a, b):
@@ -292,11 +271,10 @@ def test_what_was_saved_is_loaded(tiny, frame, tmp_path):
 
 
 def test_the_card_is_readable_and_tells_what_made_the_ensemble(tiny, tmp_path):
-    tiny.card["scores"] = {"movie, scoring half": {"f1": 0.5}}
-    warm = dataclasses.replace(tiny, temperature=1.5)
+    scored = tiny.card | {"scores": {"movie, scoring half": {"f1": 0.5}}}
+    warm = dataclasses.replace(tiny, temperature=1.5, card=scored)
     text = (eh.save_ensemble(warm, tmp_path / "e") / "card.json").read_text()
     card = json.loads(text)
-    del tiny.card["scores"]
     assert card["temperature"] == 1.5
     assert card["settings"] == {**dataclasses.asdict(TINY), "layers": [1, 2, 2, 3]}
     assert set(card["card"]) >= {

@@ -1,12 +1,12 @@
 """MoS2: the lattice that its columns are judged by, and what the shipped ensemble finds."""
 
-import importlib.util
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from places import ROOT, SHARED
+from recipe_files import load_recipe
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 import elit_helpers as eh
@@ -20,11 +20,7 @@ needs_real_frame = pytest.mark.skipif(not FRAME.is_file(), reason=f"no {FRAME.na
 
 @pytest.fixture(scope="module")
 def recipe():
-    path = ROOT / "data" / "recipes" / "make_mos2_ensemble.py"
-    spec = importlib.util.spec_from_file_location("make_mos2_ensemble", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_recipe("make_mos2_ensemble")
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,6 @@ from elit_helpers.io.frames import Frames, RawFile, Signal
 
 
 @pytest.fixture
-def frame():
-    return np.random.default_rng(0).integers(5, 60, (48, 64)).astype(np.float32)
-
-
-@pytest.fixture
 def stack(frame):
     return np.stack([frame, frame + 1, 2 * frame])
 
