@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from sheets import honeycomb
 
 import elit_helpers as eh
 from elit_helpers.elit import candidates, patches, select
@@ -19,14 +20,9 @@ from elit_helpers.samples.sheets import columns
 PX = 0.15
 
 
-def lattice(length=30.0, turn=0.2):
+def lattice(length=30.0):
     """Graphene (row, column) [px] over a square."""
-    a = 2.46
-    i, j = (k.ravel() for k in np.mgrid[-30:31, -30:31])
-    cells = np.column_stack([a * (i + j / 2), a * np.sqrt(0.75) * j])
-    p = np.concatenate([cells, cells + [a / 2, a / np.sqrt(12)]])
-    p = p @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]] + length / 2
-    return p[((p > 1) & (p < length - 1)).all(1)] / PX
+    return honeycomb(length, turn=0.2, start=(length / 2, length / 2), border_A=1.0) / PX
 
 
 def picture(row_col, weights=None, shape=(200, 200), noise=0.15, sigma=0.45 / PX):

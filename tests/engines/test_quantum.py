@@ -18,6 +18,7 @@ from ase.build import bulk, graphene, molecule
 from ase.md.verlet import VelocityVerlet
 from ase.units import fs, kB
 from places import ROOT
+from sheets import oblique_sheet
 
 import elit_helpers as eh
 from elit_helpers import EngineMissing, SimulationError
@@ -67,10 +68,8 @@ def slater_koster(monkeypatch):
         monkeypatch.setenv("DFTB_PREFIX", str(MIO))
 
 
-def sheet(n, a=2.458):
-    atoms = graphene(size=(n, n, 1), a=a, vacuum=8.0)
-    atoms.pbc = (True, True, False)
-    return atoms
+def sheet(n):
+    return oblique_sheet(n, a=2.458)
 
 
 def with_engine(atoms, name):

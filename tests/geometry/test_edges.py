@@ -5,6 +5,7 @@ import pytest
 from ase import Atoms
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sheets import oblique_sheet, with_errors
 
 import elit_helpers as eh
 from elit_helpers.samples.sheets import neighbours
@@ -14,9 +15,7 @@ MIDDLE = np.array([15.0, 15.0])
 
 
 def flake(angle=7.0, *, noise=0.0, seed=0):
-    sheet = eh.sheet("graphene", (30.0, 30.0), angle=angle)
-    sheet.positions[:, :2] += np.random.default_rng(seed).normal(0, noise, (len(sheet), 2))
-    return sheet
+    return with_errors(eh.sheet("graphene", (30.0, 30.0), angle=angle), noise, seed)
 
 
 def without(atoms, gone):
@@ -34,6 +33,14 @@ def away(atoms, point=MIDDLE):
 def ring_cut_out(atoms, *, inner, outer, point=MIDDLE):
     """A hole with a round island in it."""
     return without(atoms, (away(atoms, point) > inner) & (away(atoms, point) < outer))
+
+
+def test_edge_of_a_flake_is_found_and_a_sheet_has_none():
+    flake = oblique_sheet(8, periodic=False)
+    outer = eh.edge_atoms(flake)
+    assert outer[eh.coordination(flake) < 3].all()
+    assert not outer[np.argmin(np.linalg.norm(flake.positions - flake.positions.mean(axis=0), axis=1))]
+    assert not eh.edge_atoms(oblique_sheet(8)).any()
 
 
 @settings(max_examples=40, deadline=None)

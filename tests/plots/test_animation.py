@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from moving_sheets import SHEET, rattled
 from PIL import Image
+from sheets import SHEET, rattled
 
 from elit_helpers import plots
 

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from ase.build import graphene
+from sheets import SHEET
 
 from elit_helpers import plots
 
@@ -17,7 +17,7 @@ def _close_figures():
 
 @pytest.fixture
 def sheet():
-    sheet = graphene(size=(3, 3, 1), vacuum=5)
+    sheet = SHEET.copy()
     sheet.symbols[0] = "Si"
     return sheet
 

@@ -4,19 +4,18 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.constraints import FixAtoms
+from sheets import with_errors
 
 import elit_helpers as eh
+from elit_helpers.samples.sheets import nearest
 
 
 def truth_and_picture(error=0.055, seed=0):
     """A relaxed flake with a vacancy, flat, and the same atoms with an error along x and y [Å]."""
     sheet = eh.sheet("graphene", (26.0, 26.0), angle=12)
-    at = int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - 13, axis=1)))
-    truth = eh.relax(eh.add_vacancy(sheet, at)[0], engine="lammps:lcbop", nudge_A=0.0).atoms
-    seen = truth.copy()
-    seen.calc = None
-    seen.positions[:, :2] += np.random.default_rng(seed).normal(0, error, (len(seen), 2))
-    return truth, seen
+    holed, _ = eh.add_vacancy(sheet, nearest(sheet, (13, 13)))
+    truth = eh.relax(holed, engine="lammps:lcbop", nudge_A=0.0).atoms
+    return truth, with_errors(truth, error, seed)
 
 
 def rmse(a, b):

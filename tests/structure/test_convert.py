@@ -8,44 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
+from sheets import honeycomb
+from tables import PIXEL, found_table
 
 import elit_helpers as eh
 from elit_helpers.core.checks import NoAtomsFound
 
-PIXEL, HEIGHT = 0.1, 300
+HEIGHT = 300
 
 
-def graphene(size_A=28.0, angle=0.3):
-    a, n = 2.46, np.arange(-40, 41)
-    cell = np.array([[a, 0], [a / 2, a * np.sqrt(3) / 2]])
-    grid = np.stack(np.meshgrid(n, n), -1).reshape(-1, 2) @ cell
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    points = np.vstack([grid, grid + [0, a / np.sqrt(3)]]) @ turn + 3.3
-    return points[((points > 0.3) & (points < size_A)).all(axis=1)]
+def graphene(angle=0.3):
+    return honeycomb(28.0, turn=angle, start=(3.3, 3.3), border_A=0.3)
 
 
 def table(points=None, **columns):
-    xy = graphene() if points is None else np.asarray(points, float)
-    defaults = {
-        "element": "C",
-        "probability": 0.9,
-        "position_std_A": 0.03,
-        "member_share": 1.0,
-        "kept": True,
-        "reason": "",
-    }
-    return pd.DataFrame(
-        {
-            "frame": 0,
-            "row_px": HEIGHT - 1 - xy[:, 1] / PIXEL,
-            "col_px": xy[:, 0] / PIXEL,
-            "x_A": xy[:, 0],
-            "y_A": xy[:, 1],
-            **defaults,
-            **columns,
-        },
-        index=range(len(xy)),
-    )
+    return found_table(graphene() if points is None else points, height=HEIGHT, **columns)
 
 
 def nearest(points, place):

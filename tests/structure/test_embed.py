@@ -1,6 +1,5 @@
 """The lattice of a picture's own atoms, and a defect of it in an endless ideal sheet whose seam closes."""
 
-import importlib.util
 import re
 
 import numpy as np
@@ -8,8 +7,11 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from places import ROOT
+from recipe_files import load_recipe
+from sheets import with_errors
 
 import elit_helpers as eh
+from elit_helpers.samples.sheets import nearest
 
 MIDDLE = np.array([22.0, 22.0])
 DEFECTS = {
@@ -19,10 +21,6 @@ DEFECTS = {
     "Stone–Wales": lambda sheet, at: eh.add_stone_wales(sheet, at)[0],
     "silicon": lambda sheet, at: eh.substitute(sheet, at, "Si")[0],
 }
-
-
-def at_middle(sheet, point=MIDDLE):
-    return int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - point, axis=1)))
 
 
 def strained(atoms, strain):
@@ -35,9 +33,9 @@ def strained(atoms, strain):
 def pictured(defect="perfect", *, angle=0.0, strain=0.0, noise=0.0, size=44.0, material="graphene", seed=0):
     """A flake as it might come out of a picture: turned, strained, with an error of every position [Å]."""
     sheet = eh.sheet(material, (size, size), angle=angle)
-    flake = strained(DEFECTS[defect](sheet, at_middle(sheet)), strain * np.array([[1, 0.5], [0.5, -0.5]]))
-    flake.positions[:, :2] += np.random.default_rng(seed).normal(0, noise, (len(flake), 2))
-    return flake
+    defected = DEFECTS[defect](sheet, nearest(sheet, MIDDLE))
+    flake = strained(defected, strain * np.array([[1, 0.5], [0.5, -0.5]]))
+    return with_errors(flake, noise, seed)
 
 
 def seam_lengths(atoms):
@@ -150,7 +148,7 @@ def test_cell_is_as_large_as_asked_for_or_leaves_sheet_between_the_copies():
 
 def test_without_a_radius_the_widest_patch_is_taken_that_has_a_rim_of_lattice():
     flake = pictured("vacancy", angle=8)
-    beside = eh.add_vacancy(flake, at_middle(flake, MIDDLE + [9.0, 0.0]))[0]
+    beside = eh.add_vacancy(flake, nearest(flake, MIDDLE + [9.0, 0.0]))[0]
     assert eh.embed(flake, MIDDLE).info["radius_A"] == 10.0
     assert 5.0 <= eh.embed(beside, MIDDLE).info["radius_A"] <= 8.5
     with pytest.raises(ValueError, match="touches the edge"):
@@ -197,7 +195,7 @@ def test_seam_of_any_defected_sheet_relaxes_to_sound_bonds(defects, angle, strai
     for defect in defects:
         point = MIDDLE + rng.uniform(-3, 3, 2)
         try:
-            flake = DEFECTS[defect](flake, at_middle(flake, point))
+            flake = DEFECTS[defect](flake, nearest(flake, point))
         except ValueError:  # a second defect may find no room for itself beside the first
             assume(False)
     lost, impure = sites - len(flake), flake.symbols.count("Si")
@@ -231,11 +229,7 @@ def test_a_relaxed_defect_keeps_its_rings_in_a_sheet_of_hexagons(defect, rings):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [8, 11, 14])
 def test_seams_of_the_movies_true_structures_are_sound(number):
-    path = ROOT / "data" / "recipes" / "make_movie.py"
-    spec = importlib.util.spec_from_file_location("make_movie", path)
-    recipe = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recipe)
-    sample = recipe.load_structure(ROOT / "data" / "movie", number)
+    sample = load_recipe("make_movie").load_structure(ROOT / "data" / "movie", number)
     sample.set_cell([*(sample.positions[:, :2].max(axis=0) + 15), 30])
     tried = done = 0
     for place in eh.regions_of_interest(sample).itertuples():
@@ -284,7 +278,7 @@ def test_what_stands_free_in_a_hole_or_hangs_into_it_is_embedded_with_it(rest):
     inside = np.linalg.norm(flake.positions[:, :2] - rest[:2], axis=1) < rest[2]
     whole = eh.embed(hole + flake[inside], MIDDLE, radius_A=10.0)
     assert len(whole) == len(eh.embed(hole, MIDDLE, radius_A=10.0)) + inside.sum()
-    beside = int(np.argmin(np.linalg.norm(hole.positions[:, :2] - MIDDLE, axis=1)))
+    beside = nearest(hole, MIDDLE)
     inwards = (MIDDLE - hole.positions[beside, :2]) / np.linalg.norm(MIDDLE - hole.positions[beside, :2])
     hole.append("C")
     hole.positions[-1] = hole.positions[beside] + [*1.4 * inwards, 0]
@@ -344,7 +338,7 @@ def test_regions_that_cannot_be_embedded_are_refused(center, options, message):
 
 def test_defect_that_reaches_across_the_rim_is_refused():
     sheet = pictured(angle=9)
-    gone = sheet.positions[at_middle(sheet), :2]
+    gone = sheet.positions[nearest(sheet, MIDDLE), :2]
     with pytest.raises(ValueError, match="rim of the patch is not the sheet's lattice"):
         eh.embed(pictured("vacancy", angle=9), gone + [6.0, 0.0], radius_A=6.5)
     turned = pictured("Stone–Wales", angle=9)

@@ -5,18 +5,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sheets import with_errors
+from tables import found_table
 
 import elit_helpers as eh
+from elit_helpers.samples.sheets import nearest
 
 MIDDLE = (14.0, 14.0)
 
 
 def table(angle=17.0, noise=0.0, seed=0):
     """A table of graphene as `locate_atoms` makes it."""
-    xy = eh.sheet("graphene", (28.0, 28.0), angle=angle).positions[:, :2]
-    xy = xy + np.random.default_rng(seed).normal(0, noise, xy.shape)
-    fixed = {"element": "C", "probability": 0.95, "position_std_A": 0.03, "kept": True, "reason": ""}
-    return pd.DataFrame({"frame": 0, "x_A": xy[:, 0], "y_A": xy[:, 1], **fixed})
+    sheet = with_errors(eh.sheet("graphene", (28.0, 28.0), angle=angle), noise, seed)
+    return found_table(sheet.positions[:, :2], probability=0.95)
 
 
 def row_at(found, point):
@@ -35,14 +36,13 @@ def with_candidate(probability=0.4, element="C"):
 def silicon(height=0.0, noise=0.0):
     """A sheet with a Si in the middle whose bonds are 1.775 Å long in space: from above they look shorter."""
     sheet = eh.sheet("graphene", (28.0, 28.0))
-    at = int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - MIDDLE, axis=1)))
+    at = nearest(sheet, MIDDLE)
     sheet, _ = eh.substitute(sheet, at, "Si")
     near = np.argsort(np.linalg.norm(sheet.positions - sheet.positions[at], axis=1))[1:4]
     away = sheet.positions[near, :2] - sheet.positions[at, :2]
     seen = np.sqrt(1.775**2 - height**2) / np.linalg.norm(away, axis=1, keepdims=True)
     sheet.positions[near, :2] = sheet.positions[at, :2] + away * seen
-    sheet.positions[:, :2] += np.random.default_rng(3).normal(0, noise, (len(sheet), 2))
-    return sheet, at
+    return with_errors(sheet, noise, seed=3), at
 
 
 # ---------------------------------------------------------------- atoms that were not found
@@ -91,7 +91,7 @@ def test_without_a_candidate_the_finders_misses_are_shared_among_the_empty_sites
 
 def test_edge_of_the_flake_and_closed_defects_are_not_missing_atoms():
     sheet = eh.sheet("graphene", (28.0, 28.0), angle=17)
-    at = int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - MIDDLE, axis=1)))
+    at = nearest(sheet, MIDDLE)
     turned, _ = eh.add_stone_wales(sheet, at)
     assert eh.propose_missing(turned).empty
     silicon_there, _ = eh.substitute(sheet, at, "Si")

@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from ase.constraints import FixAtoms
 from ase.io import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tables import found_table
 
 import elit_helpers as eh
+from elit_helpers.samples.sheets import nearest
 from elit_helpers.structure.write import FILES
 
 LMP = shutil.which("lmp", path=str(Path(sys.executable).parent)) or shutil.which("lmp")
@@ -27,19 +28,19 @@ def flake(seed=0, size=16.0, angle=17.0):
     sheet = eh.sheet("graphene", (size, size), angle=angle)
     sheet.symbols = rng.choice(["C", "C", "C", "Si"], len(sheet))
     xy = sheet.positions[:, :2] + rng.normal(0, 0.05, (len(sheet), 2))
-    table = {"x_A": xy[:, 0], "y_A": xy[:, 1], "element": sheet.get_chemical_symbols()}
-    table |= {
-        "probability": rng.uniform(0.5, 1, len(sheet)),
-        "position_std_A": rng.uniform(0, 0.1, len(sheet)),
-    }
-    return eh.to_atoms(pd.DataFrame(table), lift_A={"Si": 0.7})
+    found = found_table(
+        xy,
+        element=sheet.get_chemical_symbols(),
+        probability=rng.uniform(0.5, 1, len(sheet)),
+        position_std_A=rng.uniform(0, 0.1, len(sheet)),
+    )
+    return eh.to_atoms(found, lift_A={"Si": 0.7})
 
 
 def embedded():
     """A vacancy in a periodic sheet whose cell lies as its picture's lattice does, at 17° to x."""
     sheet = eh.sheet("graphene", (40.0, 40.0), angle=17)
-    at = int(np.argmin(np.linalg.norm(sheet.positions[:, :2] - 20, axis=1)))
-    return eh.embed(eh.add_vacancy(sheet, at)[0], (20, 20), radius_A=6.0)
+    return eh.embed(eh.add_vacancy(sheet, nearest(sheet, (20, 20)))[0], (20, 20), radius_A=6.0)
 
 
 def sorted_distances(atoms):

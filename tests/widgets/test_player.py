@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from moving_sheets import rattled
+from sheets import rattled
 
 from elit_helpers import widgets
 

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from ase.build import graphene
 from PIL import Image
+from sheets import SHEET
 
 from elit_helpers import plots, widgets
 
@@ -56,7 +56,7 @@ def test_controls_are_needed():
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_structure_or_a_trajectory_is_viewed(frames):
-    sheet = graphene(size=(3, 3, 1), vacuum=5)
+    sheet = SHEET.copy()
     shown = widgets.view(sheet if frames == 1 else [sheet] * frames, alt="a sheet")
     assert shown.widget.max_frame == frames - 1
     assert shown.png.startswith(b"\x89PNG")
@@ -67,7 +67,7 @@ class TestInSpace:
 
     @pytest.fixture
     def sheet(self):
-        sheet = graphene(size=(3, 3, 1), vacuum=5)
+        sheet = SHEET.copy()
         sheet.symbols[4] = "Si"
         return sheet
 
