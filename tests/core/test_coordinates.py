@@ -23,6 +23,27 @@ def test_pixels_to_angstrom_and_back_are_the_same(row_col, pixel_size, height):
 
 
 @settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-50, 500), st.floats(-50, 500)), max_size=5),
+    st.floats(0.01, 0.5),
+    st.integers(1, 2000),
+)
+def test_pixels_and_angstrom_are_inverse(points, pixel_size, height):
+    there = eh.to_pixels(points, pixel_size=pixel_size, height=height)
+    back = eh.to_angstrom(there, pixel_size=pixel_size, height=height)
+    np.testing.assert_allclose(back, np.reshape(points, (-1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize("pixel_size", [-0.1, 0, None, np.nan, "wide"])
+def test_no_length_without_a_pixel_size(pixel_size):
+    for call in (eh.to_pixels, eh.to_angstrom):
+        with pytest.raises(ValueError, match="pixel_size"):
+            call([[1.0, 2.0]], pixel_size=pixel_size, height=10)
+    with pytest.raises(ValueError, match="pixel_size"):
+        eh.Imaging(pixel_size=pixel_size)
+
+
+@settings(max_examples=50, deadline=None)
 @given(SHAPES, SIZES)
 def test_the_centres_at_two_corners_are_one_pixel_less_apart_than_the_picture_is_large(shape, pixel_size):
     corners = eh.to_angstrom([(0, 0), np.subtract(shape, 1)], pixel_size=pixel_size, height=shape[0])

@@ -37,28 +37,6 @@ def peaks(picture, near):
     return np.array(found)
 
 
-# --------------------------------------------------------------------------- pixels and Å
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.tuples(st.floats(-50, 500), st.floats(-50, 500)), max_size=5),
-    st.floats(0.01, 0.5),
-    st.integers(1, 2000),
-)
-def test_pixels_and_angstrom_are_inverse(points, pixel_size, height):
-    there = eh.to_pixels(points, pixel_size=pixel_size, height=height)
-    back = eh.to_angstrom(there, pixel_size=pixel_size, height=height)
-    np.testing.assert_allclose(back, np.reshape(points, (-1, 2)), atol=1e-6)
-
-
-@pytest.mark.parametrize("pixel_size", [-0.1, 0, None, np.nan, "wide"])
-def test_no_length_without_a_pixel_size(pixel_size):
-    for call in (eh.to_pixels, eh.to_angstrom):
-        with pytest.raises(ValueError, match="pixel_size"):
-            call([[1.0, 2.0]], pixel_size=pixel_size, height=10)
-    with pytest.raises(ValueError, match="pixel_size"):
-        eh.Imaging(pixel_size=pixel_size)
-
-
 # --------------------------------------------------------------------------- where a spot lies
 def test_a_spot_lies_where_the_atom_is_with_y_upwards():
     imaging = eh.Imaging(pixel_size=0.1, shape=(80, 100), tail_weight=0.0)

@@ -14,7 +14,7 @@ import pytest
 from ase.constraints import FixAtoms
 
 import elit_helpers as eh
-from elit_helpers.engines import lammps, lammps_mpi, plan
+from elit_helpers.engines import lammps, lammps_mpi
 from elit_helpers.simulate import record
 from elit_helpers.simulate.record import Share
 
@@ -456,12 +456,3 @@ class TestEnergySpread:
         uncertain.arrays["position_std_A"][[3, 5]] = value
         with pytest.raises(ValueError, match="not a number for 2 atoms, the first being atom 3"):
             eh.energy_spread(uncertain)
-
-
-@pytest.mark.parametrize("name", ["positions", "velocities", "forces", "energy"])
-def test_a_moment_that_holds_no_number_is_none(name):
-    atoms = sheet()
-    values = {"positions": atoms.positions, "velocities": 0 * atoms.positions, "forces": 0 * atoms.positions}
-    values |= {"energy": 0.0, "cell": np.eye(3), "step": 7}
-    with pytest.raises(eh.SimulationError, match=f"after 7 steps .*{name}.* not a number.*Relax it first"):
-        plan.Snapshot(**values | {name: np.add(values[name], np.inf)})
