@@ -1,1 +1,1 @@
-"""Checks at the door, files, settings, coordinates: what every other folder stands on."""
+"""Checks at the door, files, settings, coordinates, the table of atoms, resuming: the ground floor."""

@@ -56,9 +56,8 @@ def test_seconds_of_import_are_not_spent_before_a_net_is_wanted():
 
 
 def test_no_database_is_left_open_that_would_be_warned_of_later():
-    code = (
-        "import gc, elit_helpers.ensemble.networks as n\ngc.disable()\nwith n.contained(): pass\ngc.collect()"
-    )
+    code = "import gc; from elit_helpers.ensemble import networks as n; gc.disable()\n"
+    code += "with n.contained(): pass\ngc.collect()"
     command = [sys.executable, "-W", "always::ResourceWarning", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, "unclosed database" in done.stderr) == (0, False), done.stderr
