@@ -156,7 +156,7 @@ def check_at_least(name: str, value: Any, least: float, *, unit: str = "") -> fl
 def _finite(value: Any) -> float:
     """Return `value` as a float, or NaN if it is no finite number."""
     try:
-        number = np.nan if isinstance(value, str) else float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return np.nan
     return number if np.isfinite(number) else np.nan

@@ -86,7 +86,7 @@ def test_check_at_least_lets_in_what_is_finite_and_not_less(value, least):
             common.check_at_least("noise", value, least)
 
 
-@pytest.mark.parametrize("bad", [-0.1, "1", "much", None, (1, 2)])
+@pytest.mark.parametrize("bad", [-0.1, "-1", "much", None, (1, 2)])
 def test_check_at_least_refuses_what_is_no_number_and_names_the_unit(bad):
     with pytest.raises(ValueError, match=r"`shift` is .* at least 0 \[Å\]\.$"):
         common.check_at_least("shift", bad, 0, unit="Å")

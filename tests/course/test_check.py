@@ -77,10 +77,12 @@ def test_memory_is_what_the_container_grants(monkeypatch):
 
 def test_every_setting_is_said_with_what_holds(monkeypatch):
     monkeypatch.setenv("ELIT_CACHE", "/a/disk")
+    monkeypatch.setenv("ELIT_ENGINE_TIMEOUT_S", "90")
     monkeypatch.delenv("ELIT_RUN", raising=False)
     said = {finding.name: finding.text for finding in check.settings()}
     assert said["ELIT_CACHE"].startswith("/a/disk (")
     assert said["ELIT_RUN"].startswith("not set: class (")
+    assert said["ELIT_ENGINE_TIMEOUT_S"].startswith("90 (")
 
 
 @pytest.mark.parametrize("name", ["ELIT_RUN", "ELIT_THREADS", "ELIT_ENGINE_TIMEOUT_S"])
