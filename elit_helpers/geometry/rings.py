@@ -112,21 +112,20 @@ def on_rim(atoms: Any, edges: Edges) -> np.ndarray:
         of_piece[piece[face.atoms[0]]].append(face)
     for k, around in enumerate(of_piece):
         members = np.flatnonzero(piece == k)
-        if count == 1 or not _enclosed(atoms, members, [corners[f] for f in np.flatnonzero(own != k)]):
-            walked = [face.atoms for face in _outermost(around)]
-            rim[np.concatenate(walked) if walked else members[: not around]] = (
-                True  # an atom alone has no face
-            )
+        if count > 1 and _enclosed(atoms, members, [corners[f] for f in np.flatnonzero(own != k)]):
+            continue
+        if not around:  # an atom alone has no face
+            rim[members] = True
+        for face in _outermost(around):
+            rim[face.atoms] = True
     return rim
 
 
 def _outermost(faces: list[Face]) -> list[Face]:
     """The faces along the outside of one piece: none for a sheet that is periodic both ways."""
     along = [face for face in faces if not face.closed]
-    finite = (
-        abs(sum(face.area for face in faces)) < 1.0
-    )  # each bond is walked forth and back; else it is a cell
-    if along or not faces or not finite:
+    # Bonds are walked forth and back: the areas round a finite piece add up to none, those of a cell do not.
+    if along or not faces or abs(sum(face.area for face in faces)) >= 1.0:
         return along
     return [min(faces, key=lambda face: face.area)]  # just one, even where bonds cross and others turn round
 
