@@ -59,7 +59,8 @@ class Simulation:
         moving = with_velocities(atoms, temperature_K, resolve_rng(seed))
         self.record = Record(moving, plan.timestep_fs, conserves_rotation=rotates_freely, watch=watch)
         job = {
-            "engine": choice.name, "temperature_K": temperature_K, **asdict(plan), "seed": seed,
+            "engine": choice.name, "potential": choice.engine.potential,
+            "temperature_K": temperature_K, **asdict(plan), "seed": seed,
             "structure": checkpoints.fingerprint_of(atoms, velocities=temperature_K is None),
             "format": checkpoints.FORMAT,
         }  # fmt: skip

@@ -10,10 +10,7 @@ from elit_helpers.engines.catalogue import EngineLike, choose_engine
 from elit_helpers.engines.plan import Plan
 from elit_helpers.simulate.record import frame
 from elit_helpers.simulate.relax import relax as relaxed
-from elit_helpers.simulate.result import (
-    check_structure,
-    scale_of,
-)
+from elit_helpers.simulate.result import check_structure, scale_of
 
 
 def single_point(atoms: Atoms, *, engine: EngineLike = "auto") -> Atoms:

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import time
 import tracemalloc
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -275,6 +276,10 @@ class TestCheckpoint:
             (
                 {"engine": "lammps:tersoff"},
                 "engine = 'lammps:erhart-albe', and this call has 'lammps:tersoff'",
+            ),
+            (
+                {"engine": replace(eh.ENGINES[ENGINE], potential=("tersoff", "SiC.tersoff"))},
+                "other potential: ",
             ),
             ({"rng": 2}, "seed"),
             ({"ensemble": "nvt"}, "ensemble = 'nve'"),
