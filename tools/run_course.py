@@ -10,42 +10,23 @@ renewed.
 from __future__ import annotations
 
 import argparse
-import copy
-import html
 import json
 import os
-import re
 import shutil
 import sys
 import time
 from pathlib import Path
 
-import latex2mathml.converter
+import course_pages
 import nbformat
 import refresh_handover
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
-from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
 CELL_TIMEOUT_S = 1800
-# Code is passed over, because a dollar means something else there.
-FORMULA = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
-PLACEHOLDER = "(formula-{}-goes-here)"
-PAGE_LINK = re.compile(r"\]\(([0-9]{2}_\w+)\.ipynb")
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>The course, executed</title>
-<style>body {{ font: 16px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em }}
-td, th {{ padding: .2em 1em .2em 0; text-align: right }}
-td:first-child, th:first-child {{ text-align: left }}</style>
-</head><body><h1>The course, executed</h1><p>Run mode: {mode}.</p>
-<table><tr><th>notebook</th><th>wall [s]</th><th>processor [s]</th><th>memory [MB]</th></tr>
-{rows}
-</table></body></html>
-"""
 
 
 class CourseFailed(Exception):
@@ -83,65 +64,10 @@ def execute(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def take_out_formulas(text: str, formulas: list[str]) -> str:
-    """Return Markdown with a placeholder for each formula; its MathML is appended to `formulas`.
-
-    Browsers draw MathML by themselves, with no network. It is put in at the very end, because the converter
-    to HTML does not know its tags and breaks them.
-    """
-
-    def replace(found: re.Match) -> str:
-        code, block, inline = found.groups()
-        if code is not None:
-            return code
-        display = "inline" if block is None else "block"
-        formulas.append(latex2mathml.converter.convert(block or inline, display=display))
-        return PLACEHOLDER.format(len(formulas) - 1)
-
-    return FORMULA.sub(replace, text)
-
-
-def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write an executed notebook as HTML that shows its figures with no kernel and no network."""
-    config = Config()
-    # A widget is a picture here: its PNG comes before the live view, which needs a kernel or a CDN.
-    config.NbConvertBase.display_data_priority = [
-        "text/html",
-        "image/svg+xml",
-        "image/png",
-        "image/jpeg",
-        "text/markdown",
-        "text/latex",
-        "text/plain",
-    ]
-    page, formulas = copy.deepcopy(notebook), []
-    for cell in page.cells:
-        if cell.cell_type == "markdown":
-            cell.source = PAGE_LINK.sub(r"](\1.html", take_out_formulas(cell.source, formulas))
-    exporter = HTMLExporter(config=config, embed_images=True)
-    resources = {"metadata": {"name": path.stem, "path": str(NOTEBOOKS)}}
-    body, _ = exporter.from_notebook_node(page, resources=resources)
-    for i, formula in enumerate(formulas):
-        body = body.replace(PLACEHOLDER.format(i), formula)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(body, encoding="utf-8")
-
-
 def cost_of(number: str, results: Path) -> dict:
     """Return what a notebook said it took, or nothing if it said nothing."""
     report = results / "costs" / f"{number}.json"
     return json.loads(report.read_text()) if report.is_file() else {}
-
-
-def write_index(costs: dict[str, dict], folder: Path) -> None:
-    """Write the page that links to the executed notebooks."""
-    rows = "\n".join(
-        f'<tr><td><a href="{html.escape(name)}.html">{html.escape(name)}</a></td>'
-        f"<td>{cost['wall_s']:.0f}</td><td>{cost['cpu_s']:.0f}</td><td>{cost['peak_anonymous_MB']:.0f}</td></tr>"
-        for name, cost in costs.items()
-    )
-    mode = os.environ.get("ELIT_RUN", "class")
-    (folder / "index.html").write_text(PAGE.format(mode=mode, rows=rows), encoding="utf-8")
 
 
 def run(notebooks: list[Path], results: Path, pages: Path) -> dict[str, dict]:
@@ -151,7 +77,7 @@ def run(notebooks: list[Path], results: Path, pages: Path) -> dict[str, dict]:
     for path in notebooks:
         started = time.perf_counter()
         executed = execute(path)
-        write_page(executed, pages / f"{path.stem}.html")
+        course_pages.write_page(executed, NOTEBOOKS, pages / f"{path.stem}.html")
         cost = cost_of(path.name[:2], results)
         if not cost:
             raise CourseFailed(f"{path.name} did not say what it took: its last cell must call eh.end().")
@@ -161,7 +87,7 @@ def run(notebooks: list[Path], results: Path, pages: Path) -> dict[str, dict]:
             f"{cost['wall_s']:>10.1f}{cost['cpu_s']:>10.1f}{cost['peak_anonymous_MB']:>13.0f}{total:>12.1f}"
         )
         print(f"{path.stem:<28}{columns}", flush=True)
-    write_index(costs, pages)
+    course_pages.write_index(costs, pages)
     sums = [sum(cost[key] for cost in costs.values()) for key in ("wall_s", "cpu_s")]
     print(f"{'the series':<28}{sums[0]:>10.1f}{sums[1]:>10.1f}")
     return costs

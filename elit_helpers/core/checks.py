@@ -108,11 +108,12 @@ def progress(
 ) -> Any:
     """Return a tqdm bar over `iterable`; silent unless `enabled`.
 
-    With no iterable the bar is moved by hand through its `update` method.
+    It stays where it ended, so that a notebook that was run shows what took how long. With no iterable
+    the bar is moved by hand through its `update` method.
     """
     from tqdm.auto import tqdm
 
-    return tqdm(iterable, total=total, desc=desc, disable=not enabled, leave=False)
+    return tqdm(iterable, total=total, desc=desc, disable=not enabled)
 
 
 def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
