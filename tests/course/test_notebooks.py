@@ -4,6 +4,7 @@ solutions say, and alone, as it comes, from the copies that ship."""
 import json
 
 import pytest
+import sentences
 from notebook_files import NOTEBOOKS, environment, execute, number, solved, verdicts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -41,6 +42,14 @@ def failing_widgets(notebook):
     return [o["evalue"] for o in outputs if isinstance(o, dict) and o.get("output_type") == "error"]
 
 
+def check_sentences(notebook):
+    """What the texts say and what the cells show agree, and would not if a number were another."""
+    assert not sentences.without_support(notebook)
+    assert not sentences.bad_words(notebook)
+    changed = list(sentences.changed_by_hand(notebook))
+    assert sum(not wrong.holds(there) for wrong, there in changed) >= 0.8 * len(changed)
+
+
 @pytest.fixture(scope="module")
 def series_notebooks(tmp_path_factory):
     """The folder that the series is executed in, with the solved copies of the notebooks."""
@@ -55,6 +64,7 @@ def test_it_runs_in_its_place_in_the_series_and_its_solutions_are_right(
         notebook = execute(solved(path, series_notebooks))
     assert not failing_widgets(notebook)
     assert not {n: said for n, said in verdicts(notebook).items() if not said.startswith("✅")}
+    check_sentences(notebook)
     check_cost(series_results, path, "class")
 
 
@@ -64,6 +74,7 @@ def test_it_runs_alone_from_what_ships(path, tmp_path):
         notebook = execute(path)
     assert not failing_widgets(notebook)
     assert all(said.startswith("✏️") for said in verdicts(notebook).values())
+    check_sentences(notebook)
     check_cost(tmp_path, path, "demo")
 
 
