@@ -19,7 +19,7 @@ import elit_helpers as eh
 from elit_helpers import EngineMissing
 from elit_helpers.io import axes
 from elit_helpers.io import rosettasciio as rosetta
-from elit_helpers.io.frames import Frames, RawFile, Signal
+from elit_helpers.io.frames import Frames, Signal
 
 
 @pytest.fixture
@@ -604,9 +604,3 @@ def test_a_makers_settings_are_taken_over_by_its_mapping():
     assert axes.settings(tree)["voltage_kV"] == 80
     assert tree["General"] == {"title": "a"}
     assert signal["metadata"] == {"General": {"title": "a"}}
-
-
-def test_a_file_shorter_than_its_header_says_is_refused(tmp_path):
-    (tmp_path / "a.raw").write_bytes(bytes(100))
-    with pytest.raises(ValueError, match="ends after 100 of 512 bytes"):
-        RawFile(tmp_path / "a.raw", 0, (16, 16), "<u2")
