@@ -22,6 +22,9 @@ from elit_helpers.io.axes import settings
 from elit_helpers.io.frames import Signal, ZippedArray, as_stack, in_memory
 from elit_helpers.io.pictures import SUFFIXES, read_picture
 from elit_helpers.io.tiff import read_tiff
+from elit_helpers.io.tones import TURNED, WHITE_IS_ZERO, turned_round, upright
+
+_IMAGE = {"CLASS", "IMAGE_SUBCLASS", "IMAGE_WHITE_IS_ZERO", "DISPLAY_ORIGIN"}
 
 
 def _read_npy(path: Path) -> list[Signal]:
@@ -130,19 +133,40 @@ def _dataset(path, name, item, known):
             for axis in kept:
                 index[axis] = slice(None)
             if len(shape) == 2:
-                return file[name][tuple(index)][None]
+                return meant(file[name][tuple(index)][None])
             index[kept[0]] = slice(start, stop)
-            return file[name][tuple(index)]
+            return meant(file[name][tuple(index)])
 
     item_ndim = item.ndim
     told, notes = _of_this_scan(known)
+    meant, said, coloured = _image_attributes(item)
+    notes += said
     described: dict[str, Any] = {"metadata": {"dataset": name, "notes": notes} | known | settings(told)}
     with contextlib.suppress(KeyError, TypeError, ValueError):  # "NA" says that nobody wrote it down
         described["sizes"] = (10 * float(known["scan size"]) / shape[-1],) * 2
-    if shape[-1] in (3, 4) and len(shape) == 3:
+    if coloured:
+        described["why_not"] = f"a colour picture of shape {shape}"
+    elif shape[-1] in (3, 4) and len(shape) == 3:
         return in_memory(name, item[()].reshape(shape), **described)
     block = item.chunks[kept[0]] if item.chunks and len(shape) == 3 else 1
     return Signal(name, shape, item.dtype, read, block=block, **described)
+
+
+def _image_attributes(item):
+    """What a dataset that is marked as an IMAGE says: how to read its numbers, notes, whether in colour."""
+    said = {name: item.attrs[name] for name in item.attrs if name in _IMAGE}
+    said = {name: v.decode() if isinstance(v, bytes) else v for name, v in said.items()}
+    if said.get("CLASS") != "IMAGE":
+        return np.asarray, [], False
+    white = bool(np.any(said.get("IMAGE_WHITE_IS_ZERO", 0)))
+    turn = {"UR": 2, "LR": 3, "LL": 4}.get(said.get("DISPLAY_ORIGIN"), 1)
+
+    def meant(frames):
+        return upright(turned_round(frames) if white else frames, turn)
+
+    planes = said.get("IMAGE_SUBCLASS") == "IMAGE_TRUECOLOR" and item.shape[0] == 3
+    notes = [note for note, holds in ((WHITE_IS_ZERO, white), (TURNED, turn > 1)) if holds]
+    return meant, notes, planes or said.get("IMAGE_SUBCLASS") == "IMAGE_INDEXED"
 
 
 def _of_this_scan(known):

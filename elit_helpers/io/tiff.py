@@ -14,7 +14,7 @@ from typing import Any
 from elit_helpers.core.checks import EngineMissing, require
 from elit_helpers.io import rosettasciio
 from elit_helpers.io.axes import plain_unit, settings, to_angstrom, to_seconds
-from elit_helpers.io.frames import IN_MEMORY_MB, Signal, in_memory
+from elit_helpers.io.frames import Signal, in_memory
 from elit_helpers.io.tiff_pages import (
     BROKEN,
     Pages,
@@ -29,7 +29,6 @@ from elit_helpers.io.tiff_pages import (
 from elit_helpers.io.tones import Coloured, turned_round
 
 _CUT_SHORT = re.compile(r"failed to reshape|corrupted|truncated|invalid page offset|is missing")
-_BY_TIFFFILE = (1, 8, 32773, 32946)  # none, deflate (twice), PackBits: what it unpacks without imagecodecs
 
 
 def read_tiff(path: Path) -> list[Signal]:
@@ -38,12 +37,11 @@ def read_tiff(path: Path) -> list[Signal]:
     try:
         with rosettasciio.heard("tifffile") as said, tifffile.TiffFile(path) as file:
             signals = [_signal(path, file, number) for number in range(len(file.series))]
-            plain = all(int(one.keyframe.compression) in _BY_TIFFFILE for one in file.series)
     except (tifffile.TiffFileError, *BROKEN) as error:
         raise ValueError(f"{path.name} could not be read as TIFF: {error}. Is the file whole?") from error
     if cut := next((line for line in said if _CUT_SHORT.search(line)), None):
         raise ValueError(f"{path.name} could not be read as TIFF: {cut}. Is the file whole?")
-    if plain and not any(any(s.sizes) for s in signals) and sum(s.megabytes for s in signals) < IN_MEMORY_MB:
+    if not any(any(signal.sizes) for signal in signals):
         _borrow_axes(path, signals)
     return signals
 
@@ -133,10 +131,11 @@ def _borrow_axes(path, signals):
     """Take scale and settings from RosettaSciIO, which knows the private tags of several makers."""
     for plugin in rosettasciio.plugins(".tif"):
         try:
-            others = rosettasciio.read(path, plugin)
+            others = rosettasciio.read_axes(path, plugin)
         except (ValueError, EngineMissing):
             continue  # the picture itself is read already; nothing is known of its scale
-        for signal, other in zip(signals, others):
+        for signal, (sizes, metadata) in zip(signals, others):
             if not signal.metadata.get("unit"):
-                signal.sizes, signal.metadata = other.sizes, other.metadata | signal.metadata
-                signal.metadata["unit"] = other.metadata.get("unit", "")
+                said = {"notes": signal.metadata["notes"] + metadata.get("notes", [])}
+                signal.sizes, signal.metadata = sizes, metadata | signal.metadata | said
+                signal.metadata["unit"] = metadata.get("unit", "")
