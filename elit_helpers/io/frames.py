@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.io.tones import without_colour
+from elit_helpers.core.checks import EngineMissing
+from elit_helpers.io.tones import Coloured, without_colour
 
 IN_MEMORY_MB = 256
 """Stacks up to this size as float32 are read whole; larger ones stay on disk."""
@@ -92,12 +93,18 @@ def _why_not(shape, dtype):
 def in_memory(title: str, array: Any, **known: Any) -> Signal:
     """Return the signal of an array that is there already; grey saved as equal colours becomes grey."""
     array = np.asarray(array)
-    while array.ndim > 2 and array.shape[-1] == 1:
-        array = array[..., 0]
-    array, colour = without_colour(array)
+    array, colour = without_colour(array.reshape(without_ones(array.shape)))
     if colour:
         known["why_not"] = f"a colour picture of shape {array.shape}"
     return Signal(title, array.shape, array.dtype, lambda start, stop: as_stack(array)[start:stop], **known)
+
+
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without axes of length one, of which two are kept at least."""
+    kept = list(shape)
+    while len(kept) > 2 and 1 in kept:
+        kept.remove(1)
+    return tuple(kept)
 
 
 def as_stack(array: np.ndarray) -> np.ndarray:
@@ -126,6 +133,7 @@ class ZippedArray:
             )
             self.shape, self.fortran, self.dtype = header(file)
             self._start = file.tell()
+        self.shape = without_ones(self.shape)
         if self.dtype.hasobject:
             raise ValueError("it holds Python objects, which can run code when read")
 
@@ -135,7 +143,7 @@ class ZippedArray:
     def whole(self) -> np.ndarray:
         """The array; for small ones, and those that are stored column by column."""
         with np.load(self.path) as archive:
-            return archive[self.member.removesuffix(".npy")]
+            return archive[self.member.removesuffix(".npy")].reshape(self.shape)
 
     def __call__(self, start: int, stop: int) -> np.ndarray:
         if self.fortran or len(self.shape) < 2:
@@ -252,6 +260,10 @@ class Frames:
                 block = np.asarray(self._signal.read(start, stop))
                 if block.shape != (stop - start, *self.shape[1:]):
                     raise ValueError(f"{block.size} numbers came instead of {math.prod(self.shape[1:])}")
+            except EngineMissing:
+                raise
+            except Coloured as error:
+                raise ValueError(f"{self._name}: frame {number} is {error}. Leave it out.") from error
             except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
                 raise ValueError(
                     f"{self._name}: frame {number} could not be read: {error}. Is the file whole?"

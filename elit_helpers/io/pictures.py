@@ -9,13 +9,12 @@ import numpy as np
 
 from elit_helpers.core.checks import require
 from elit_helpers.io.frames import Signal, in_memory
-from elit_helpers.io.tones import NO_ALPHA, without_colour
+from elit_helpers.io.tones import LOSSY, NO_ALPHA, without_colour
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".gif", ".pgm", ".pbm", ".ppm", ".pcx", ".msp", ".xbm",
     ".spi",
 )  # fmt: skip
-_LOSSY = "JPEG is lossy: it smooths noise and faint atoms in blocks of 8 px. Use the original file."
 _CUT = "Pillow reads 16-bit colours with 8 bits: the lower half of every number is lost. Save it as grey."
 
 
@@ -27,7 +26,9 @@ def read_picture(path: Path) -> list[Signal]:
         with image.open(path) as picture:
             mode, kind, tile = picture.mode, picture.format, next(iter(picture.tile), None)
             notes = _notes(picture, tile)
-            frames = [tones(turn.exif_transpose(one)) for one in sequence.Iterator(picture)]
+            many = getattr(picture, "n_frames", 1) > 1
+            ones = sequence.Iterator(picture) if many else [picture]
+            frames = [tones(turn.exif_transpose(one)) for one in ones]
     except image.DecompressionBombError as error:
         raise ValueError(f"{path.name} is larger than Pillow reads: {error} Save it as TIFF.") from error
     grey = [without_colour(frame) for frame in frames]
@@ -46,7 +47,7 @@ def tones(frame: Any) -> np.ndarray:
 
 
 def _notes(picture, tile):
-    notes = [_LOSSY] if picture.format == "JPEG" else []
+    notes = [LOSSY] if picture.format == "JPEG" else []
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         notes.append(NO_ALPHA)
     if tile is not None and ";16" in str(tile[3]) and not picture.mode.startswith(("I", "F")):

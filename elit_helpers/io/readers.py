@@ -19,7 +19,7 @@ import numpy as np
 from elit_helpers.core.checks import require
 from elit_helpers.io import rosettasciio
 from elit_helpers.io.axes import settings
-from elit_helpers.io.frames import Signal, ZippedArray, as_stack, in_memory
+from elit_helpers.io.frames import Signal, ZippedArray, as_stack, in_memory, without_ones
 from elit_helpers.io.pictures import SUFFIXES, read_picture
 from elit_helpers.io.tiff import read_tiff
 from elit_helpers.io.tones import TURNED, WHITE_IS_ZERO, turned_round, upright
@@ -31,7 +31,7 @@ def _read_npy(path: Path) -> list[Signal]:
     array = _load_plain(path, mmap_mode="r")
     if not isinstance(array, np.memmap) or array.ndim < 2 or _maybe_colour(array):
         return [in_memory(path.stem, array)]
-    shape = _without_ones(array.shape)
+    shape = without_ones(array.shape)
 
     def read(start, stop):  # mapped anew each time, so that memory stays at the frames asked for
         return np.array(as_stack(np.load(path, mmap_mode="r").reshape(shape))[start:stop])
@@ -55,14 +55,6 @@ def _load_plain(path, **options):
 
 def _maybe_colour(array):
     return array.ndim > 2 and array.shape[-1] in (1, 3, 4)
-
-
-def _without_ones(shape):
-    """A shape without axes of length one, of which two are kept at least."""
-    shape = list(shape)
-    while len(shape) > 2 and 1 in shape:
-        shape.remove(1)
-    return tuple(shape)
 
 
 def _read_npz(path: Path) -> list[Signal]:

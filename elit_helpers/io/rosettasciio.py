@@ -89,7 +89,7 @@ def read(path: Path, plugin: dict[str, Any]) -> list[Signal]:
 
 
 def read_axes(path: Path, plugin: dict[str, Any]) -> list[tuple[tuple, dict[str, Any]]]:
-    """Return sizes [Å/px] and metadata of each signal, though its numbers be too many or packed unreadably.
+    """Return sizes [Å/px] and metadata of each signal in a file, whose numbers are left alone if it is large.
 
     Raises
     ------
@@ -99,8 +99,7 @@ def read_axes(path: Path, plugin: dict[str, Any]) -> list[tuple[tuple, dict[str,
         If the file cannot be read.
     """
     if _size_mb(path) <= _LAZY_MB:
-        with contextlib.suppress(ValueError, EngineMissing):
-            return [(signal.sizes, signal.metadata) for signal in read(path, plugin)]
+        return [(signal.sizes, signal.metadata) for signal in read(path, plugin)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # what it leaves open is closed at the end of this
         try:

@@ -30,6 +30,8 @@ from elit_helpers.io.tones import Coloured, turned_round
 
 _CUT_SHORT = re.compile(r"failed to reshape|corrupted|truncated|invalid page offset|is missing")
 
+_PRIVATE, _FREE_TEXT = 32768, (270, 271)  # codes of tags; those of description and maker
+
 
 def read_tiff(path: Path) -> list[Signal]:
     """Return a signal for each series of pages that belong together; of their numbers none is read yet."""
@@ -37,11 +39,14 @@ def read_tiff(path: Path) -> list[Signal]:
     try:
         with rosettasciio.heard("tifffile") as said, tifffile.TiffFile(path) as file:
             signals = [_signal(path, file, number) for number in range(len(file.series))]
+            maker = _is_a_makers(file)
+    except EngineMissing:
+        raise
     except (tifffile.TiffFileError, *BROKEN) as error:
         raise ValueError(f"{path.name} could not be read as TIFF: {error}. Is the file whole?") from error
     if cut := next((line for line in said if _CUT_SHORT.search(line)), None):
         raise ValueError(f"{path.name} could not be read as TIFF: {cut}. Is the file whole?")
-    if not any(any(signal.sizes) for signal in signals):
+    if maker and not any(any(signal.sizes) for signal in signals):
         _borrow_axes(path, signals)
     return signals
 
@@ -125,6 +130,13 @@ def _ome_scale(pixels):
     if seconds := to_seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")):
         metadata["frame_time_s"] = seconds
     return {"sizes": sizes, "metadata": metadata}
+
+
+def _is_a_makers(file):
+    """True if there are tags in which a maker may have written something that is not told otherwise."""
+    tags = file.pages.first.tags
+    told = file.is_shaped or file.is_imagej or file.is_ome
+    return any(tag.code >= _PRIVATE or (tag.code in _FREE_TEXT and not told) for tag in tags)
 
 
 def _borrow_axes(path, signals):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import lzma
 import math
+import re
 import struct
 import threading
 import zlib
@@ -23,6 +24,7 @@ import numpy as np
 from elit_helpers.core.checks import EngineMissing, require
 from elit_helpers.io.pictures import tones
 from elit_helpers.io.tones import (
+    LOSSY,
     NO_ALPHA,
     TURNED,
     WHITE_IS_ZERO,
@@ -34,10 +36,11 @@ from elit_helpers.io.tones import (
 
 BROKEN = (ValueError, RuntimeError, TypeError, IndexError, struct.error, zlib.error, lzma.LZMAError)
 """What tifffile lets pass through from a file that is not whole, beside its own TiffFileError."""
+_ANOTHERS_WORK = re.compile("imagecodecs|not supported")
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _TABLE = range(4)
 _OTHER_COLOURS = {5, 6, 8, 9, 10, 32803, 32845}  # inks, brightness with colour differences, a sensor's mosaic
 _PHOTOMETRIC, _ORIENTATION = 262, 274  # numbers of tags
-_ALPHA = {1, 2}
+_ALPHA, _JPEG = {1, 2}, {6, 7}
 
 
 @dataclass
@@ -57,7 +60,7 @@ class Pages:
         try:
             with self._alone, self._opened() as series:
                 return self._frames(series, start, stop)
-        except Coloured:
+        except (Coloured, EngineMissing):
             raise
         except (tifffile.TiffFileError, *BROKEN) as error:
             raise ValueError(str(error)) from error
@@ -78,7 +81,7 @@ class Pages:
         try:
             stored = self._stored(series, first, last)
         except (ValueError, RuntimeError) as error:
-            if "imagecodecs" not in str(error):
+            if not _ANOTHERS_WORK.search(str(error)):
                 raise
             frames = self._by_pillow(series[first:last], page, error)
         else:
@@ -104,10 +107,12 @@ class Pages:
         numbers = [getattr(one, "index", None) for one in pages]
         frames = None
         if frames_per_page(page) == 1 and all(isinstance(number, int) for number in numbers):
-            with contextlib.suppress(
-                OSError, SyntaxError, ValueError
-            ):  # its ways to say that it cannot either
+            try:
                 frames = _unpacked(self.path, numbers, page)
+            except (require("PIL", "Reading TIFF").UnidentifiedImageError, SyntaxError, ValueError):
+                pass  # its ways to say that it cannot either
+            except OSError as broken:
+                raise ValueError(f"{broken} (Pillow; tifffile would need imagecodecs)") from broken
         if frames is None:
             raise EngineMissing(
                 f"{self.path.name} is compressed in a way that needs imagecodecs: {error}. Install it with "
@@ -168,6 +173,8 @@ def notes_on_tags(file: Any, page: Any) -> list[str]:
         notes.append(TURNED)
     if page.photometric == _TABLE and not _is_grey(page.colormap):
         notes.append("ImageJ shows it in colours by a table; its numbers are read, not the colours.")
+    if page.compression in _JPEG:
+        notes.append(LOSSY)
     if line := calibration_of(file):
         notes.append(f"ImageJ's calibration is carried out: {line[0]:g} + {line[1]:g} times what is stored.")
     return notes
@@ -225,6 +232,7 @@ def _unpacked(path, numbers, page):
         frames = []
         for number in numbers:
             picture.seek(number)
+            picture.load()  # turned only now, and not before its shape is asked for
             frames.append(tones(picture))
     stack, bits = np.stack(frames), page.bitspersample
     if stack.dtype.itemsize < page.dtype.itemsize:

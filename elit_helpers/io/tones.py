@@ -8,6 +8,7 @@ WHITE_IS_ZERO = (
     "The file says that white is zero: its numbers are turned round, so that bright is what a viewer shows "
     "bright (whole numbers within their range, others by their sign)."
 )
+LOSSY = "JPEG is lossy: it smooths noise and faint atoms in blocks of 8 px. Use the original file."
 NO_ALPHA = "Its alpha channel (transparency) is left out."
 TURNED = "The file says that its first row is not at the top: the frame is turned as a viewer shows it."
 
