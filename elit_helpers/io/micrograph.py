@@ -164,8 +164,10 @@ def load_image(
     Notes
     -----
     Whole counts become float32, which is exact up to 2²⁴ (16.8 million); beyond it they are rounded, and a
-    note says so. Where rows and columns have different sizes, `pixel_size` is their geometric mean and both
-    are in ``metadata``, with a note.
+    note says so. What a file says of its numbers is carried out, with a note: white that is zero is turned
+    round, ImageJ's calibration of whole numbers applied, transparency left out, a picture on its side turned
+    upright; colours that are all equal are grey, others are refused. Where rows and columns have different
+    sizes, `pixel_size` is their geometric mean and both are in ``metadata``, with a note.
     """
     path = Path(path).expanduser()
     check_choice("lazy", lazy, ("auto", True, False))
