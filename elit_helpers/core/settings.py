@@ -42,7 +42,7 @@ def memory_limit() -> tuple[float, str]:
 
 def run_mode() -> str:
     """Return how much is computed: ``"demo"``, ``"class"`` (default) or ``"full"``, from $ELIT_RUN."""
-    return check_choice("ELIT_RUN", os.environ.get("ELIT_RUN", "class"), RUN_MODES)
+    return check_choice("ELIT_RUN", os.environ.get("ELIT_RUN") or "class", RUN_MODES)
 
 
 def threads() -> int:
@@ -60,7 +60,7 @@ def threads() -> int:
 
 def results_dir() -> Path:
     """Return the folder for results: $ELIT_RESULTS, else ``results`` in the current folder."""
-    return Path(os.environ.get("ELIT_RESULTS", "results")).expanduser()
+    return Path(os.environ.get("ELIT_RESULTS") or "results").expanduser()
 
 
 def data_dir() -> Path:
@@ -71,7 +71,8 @@ def data_dir() -> Path:
     FileNotFoundError
         If there is none, as in an installation without a checkout.
     """
-    folder = Path(os.environ.get("ELIT_DATA", Path(__file__).resolve().parents[2] / "data")).expanduser()
+    beside = Path(__file__).resolve().parents[2] / "data"
+    folder = Path(os.environ.get("ELIT_DATA") or beside).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(
             f"The course data are not at {folder}. Clone the project and work inside it, "
