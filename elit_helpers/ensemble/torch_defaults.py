@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from elit_helpers.core.checks import require
 
 
@@ -26,7 +28,8 @@ def torch_defaults() -> Iterator[None]:
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
-        yield
+        with np.errstate(under="ignore"):  # chances that are next to nothing, in the members' float16
+            yield
 
 
 def _of_the_process(torch: Any) -> Iterator[tuple[Any, Callable[[Any], None], Any]]:

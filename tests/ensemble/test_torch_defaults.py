@@ -82,6 +82,13 @@ def test_between_two_batches_of_a_stream_they_are_the_callers_again(name, usual)
             assert (torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()) == before
 
 
+def test_chances_next_to_nothing_are_no_error_of_numpy():
+    frame = eh.load_movie("development").frames[0][:96, :96]
+    with np.errstate(all="raise"):
+        said = eh.predict(eh.default_ensemble().subset([0]), frame, pixel_size=0.0958)
+    assert said.members.dtype == np.float16
+
+
 def test_an_error_brings_them_back_too(usual):
     with DEFAULTS["float64"](), pytest.raises(ValueError, match="workers"):
         eh.train_ensemble(*PAIRS, classes=ONE, settings=TINY, rng=1, workers=0)
