@@ -69,6 +69,11 @@ def _run_arguments(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--out", required=True, metavar="FOLDER", help="where the results go; made if not there")
     run.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files of the same names in it that no earlier run wrote, or that were changed since",
+    )
+    run.add_argument(
         "--pixel-size", type=float, metavar="Å", help="Å/px; measured from the lattice if not given"
     )
     run.add_argument("--material", default="graphene", help="what the sheet is made of (default: graphene)")
@@ -118,14 +123,14 @@ def _check(_options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from elit_helpers.pipeline.report import check_folder, run_image, save_report
+    from elit_helpers.pipeline.report import check_report_folder, run_image, save_report
 
-    check_folder(options.out)
+    check_report_folder(options.out, overwrite=options.overwrite)
     report = run_image(
         options.image, pixel_size=options.pixel_size, material=options.material, engine=options.engine,
         ensemble=options.ensemble, frame=options.frame, rng=options.seed, show_progress=True,
     )  # fmt: skip
-    written = save_report(report, options.out)
+    written = save_report(report, options.out, overwrite=options.overwrite)
     for warning in report.warnings:
         sys.stderr.write(f"note: {warning}\n")
     found = report.provenance

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 import json
 import os
 from dataclasses import dataclass, replace
@@ -272,8 +273,9 @@ def _fetch_file(entry: Entry, file: RemoteFile, progress: bool) -> Path:
         except DownloadFailed:
             if isinstance(base, Path):
                 raise
-            logger.warning("%s is not whole any more and is fetched anew.", path)
-            path.unlink()
+            aside = _aside(path)
+            logger.warning("%s is not whole any more and is fetched anew; it is %s now.", path, aside.name)
+            path.replace(aside)
             path = None
     if isinstance(base, Path):
         if path is None:
@@ -291,6 +293,12 @@ def _fetch_file(entry: Entry, file: RemoteFile, progress: bool) -> Path:
     if known is None:
         _record(file, path, address)
     return path
+
+
+def _aside(path: Path) -> Path:
+    """Return a free name beside a file that is not what was fetched: it may be somebody's own."""
+    names = (path.with_name(f"{path.name}.set-aside-{number}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 # --------------------------------------------------------------------------- collections

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.core.checks import ElitError, PathLike, check_count, check_frames, logger
+from elit_helpers.core.checks import ElitError, PathLike, check_count, check_frames, check_path, logger
+from elit_helpers.core.files import check_folder, made, remove_own
 from elit_helpers.core.resume import Job
 from elit_helpers.elit.algorithm import ElitResult, run_elit
+from elit_helpers.elit.stages import forget
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of
-from elit_helpers.ensemble.storage import fingerprint_of, save_ensemble
+from elit_helpers.ensemble.storage import SAVED, fingerprint_of, save_ensemble
 from elit_helpers.images.masks import NET_PIXEL
 from elit_helpers.images.recipes import RECIPES
 from elit_helpers.io.micrograph import Micrograph
@@ -28,6 +29,7 @@ from elit_helpers.samples.materials import material_of
 MOST_PIXELS = 6_000_000  # of the net's own size, in all frames: the maps of five members then take 400 MB
 _NOTE, _STAGES, _RESULT = "adapt.json", "stages", "result"
 _TABLES = {"history": "stages.csv", "member_scores": "member_scores.csv", "atoms": "atoms_found.csv"}
+_FILES = (*SAVED, *_TABLES.values())
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,11 @@ def adapt_ensemble(
 # --------------------------------------------------------------------------- what goes in
 def check_new_folder(folder: PathLike) -> Path:
     """Return a folder to make, refusing one that holds something before anything is computed."""
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "is not empty" if folder.is_dir() else "is a file"
-        raise ValueError(f"`folder` is {folder}, which {what}. Choose a name that is not there yet.")
+    folder = check_folder("folder", folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(
+            f"`folder` is {folder}, which is not empty. Choose a name that is not there yet."
+        )
     return folder
 
 
@@ -152,7 +155,7 @@ def _origin(
         if material_of(RECIPES[start].material).name not in ("graphene", material):
             raise ValueError(f"`start` is {start!r}, which does not simulate {material}. Use 'realistic'.")
         return start, settings
-    if isinstance(start, (str, os.PathLike)) and not Path(start).exists():
+    if isinstance(start, (str, os.PathLike)) and not check_path("start", start).exists():
         raise ValueError(
             f"`start` is {os.fspath(start)!r}, neither a folder nor a recipe; the recipes are "
             f"{', '.join(map(repr, RECIPES))}."
@@ -193,7 +196,7 @@ def _without_gain(result: ElitResult) -> list[str]:
 # --------------------------------------------------------------------------- what is left behind
 def partial_of(folder: PathLike) -> Path:
     """Return where `adapt_ensemble` keeps what is finished, until all is."""
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     return folder.with_name(folder.name + ".partial")
 
 
@@ -205,22 +208,26 @@ def _partial(folder: Path, description: dict[str, Any]) -> Iterator[Job]:
         yield job
     except (ElitError, ValueError, TypeError):
         if not job.begun:
-            shutil.rmtree(job.folder)
+            _forget(job.folder)
         raise
-    shutil.rmtree(job.folder)
+    _forget(job.folder)
+
+
+def _forget(partial: Path) -> None:
+    """Delete what was kept meanwhile; what somebody else put there stays."""
+    forget(partial / _STAGES)
+    remove_own(partial, _NOTE, f".{_NOTE}-????????/*", *(f"{_RESULT}/{name}" for name in _FILES))
 
 
 def _save(result: ElitResult, about: dict[str, Any], target: Path, folder: Path) -> None:
     """Write the last ensemble with its tables, and move it to where it was asked for."""
-    shutil.rmtree(target, ignore_errors=True)
+    remove_own(target, *_FILES)  # of a call that was killed here
     stages = json.loads(result.history.to_json(orient="records"))
     final = result.final
     card = final.card | about | {"stages": stages, "stopped": result.stopped}
     save_ensemble(dataclasses.replace(final, card=card), target)
     for name, file in _TABLES.items():
         getattr(result, name).to_csv(target / file, index=False)
-    if folder.exists():
-        folder.rmdir()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(target, folder)
+    with made(folder.parent):
+        os.replace(target, folder)  # which is not there, or is empty
     logger.info("wrote %s", folder)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,8 @@ from ase.constraints import FixAtoms
 from elit_helpers import plots
 from elit_helpers.core.atoms_table import flagged, kept, one_frame
 from elit_helpers.core.checks import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
-from elit_helpers.core.files import provenance
+from elit_helpers.core.files import provenance, sha256
+from elit_helpers.core.own_files import check_own, own_files
 from elit_helpers.engines.catalogue import EngineChoice, EngineLike, check_engine, choose_engine
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.finding.locate import find_atoms
@@ -27,11 +25,12 @@ from elit_helpers.simulate.dynamics import run_md
 from elit_helpers.simulate.relax import relax
 from elit_helpers.simulate.result import Run
 from elit_helpers.structure.convert import to_atoms
-from elit_helpers.structure.write import write_structure
+from elit_helpers.structure.write import FILES, write_atoms
 
 MD_STEPS, TIMESTEP_FS = 200, 1.0
 
 BATCH = 4  # frames in memory at a time: a stack on disk may be larger than it
+REPORT, NOTE = ("atoms_found.csv", *FILES, "md_log.csv", "overview.png"), "provenance.json"
 START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
 
 
@@ -160,45 +159,41 @@ def _rim_held(structure: Any) -> Any:
     return held
 
 
-def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
+def save_report(report: Report, folder: PathLike, *, overwrite: bool = False) -> dict[str, Path]:
     """Write a report's files into `folder`, all of them or none.
+
+    What else lies there stays. The files of an earlier report are replaced, as long as nobody changed them.
+
+    Parameters
+    ----------
+    overwrite
+        True to replace files of the same names whoever wrote or changed them, and nothing else.
 
     Returns
     -------
     dict
         Name of each file to its path: ``atoms_found.csv``, ``structure.extxyz``, ``POSCAR``,
         ``structure.lmp``, ``md_log.csv``, ``overview.png`` and ``provenance.json``.
+
+    Raises
+    ------
+    FileExistsError
+        If a file of one of these names is not of such a report, or was changed since.
     """
-    folder = check_folder(folder)
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".elit-") as temporary:
-            beside = Path(temporary)
-            report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
-            write_structure(report.structure, beside)
-            report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
-            (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
-            (beside / "provenance.json").write_text(
-                json.dumps(report.provenance, indent=1, default=str) + "\n"
-            )
-            written = {path.name: folder / path.name for path in sorted(beside.iterdir())}
-            for name, path in written.items():
-                os.replace(beside / name, path)
-    except BaseException:
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
-        raise
+    folder = check_report_folder(folder, overwrite=overwrite)
+    with own_files(folder, NOTE, report.provenance, overwrite=overwrite) as beside:
+        report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
+        for name in FILES:
+            write_atoms(report.structure, beside / name)
+        report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
+        (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
     logger.info("wrote %s", folder)
-    return written
+    return {name: folder / name for name in sorted([*REPORT, NOTE])}
 
 
-def check_folder(folder: PathLike) -> Path:
-    """Return a folder to write to, refusing a file of that name before anything is computed."""
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"`folder` is {folder}, which is a file. Choose a folder, or a name not there yet.")
-    return folder
+def check_report_folder(folder: PathLike, *, overwrite: bool = False) -> Path:
+    """Return a folder for a report, refusing one before anything is computed that `save_report` would."""
+    return check_own(folder, NOTE, REPORT, overwrite=overwrite)
 
 
 def overview(report: Report) -> Any:
@@ -233,9 +228,10 @@ def overview(report: Report) -> Any:
 
 
 def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
-    table, source = report.atoms_found, report.micrograph.metadata.get("path")
+    table = report.atoms_found
     reasons = flagged(table)["reason"].value_counts()
-    return provenance("elit_helpers run", [source] if source else []) | {
+    return provenance("elit_helpers run") | {
+        "inputs": _inputs(report.micrograph),
         "material": material,
         "pixel_size_A": report.pixel_size,
         "pixel_size_source": report.pixel_size_source,
@@ -253,3 +249,13 @@ def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
         "md_energy_drift_meV_per_atom": report.dynamics.info["drift_meV_per_atom"],
         "warnings": report.warnings,
     }
+
+
+def _inputs(micrograph: Micrograph) -> dict[str, str]:
+    """Return the hash of what was read: of a folder its frames, and nothing else that lies in it."""
+    if "path" not in micrograph.metadata:
+        return {}
+    path, frames = Path(micrograph.metadata["path"]), micrograph.metadata.get("files")
+    if frames is not None and not path.is_dir():
+        path = path.parent  # it was a pattern of names
+    return {path.name: sha256(path, frames)}
