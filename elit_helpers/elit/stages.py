@@ -90,3 +90,14 @@ class Checkpoint:
             record = {"row": stage.row, "notes": stage.notes, "atoms_sha256": sha256(home / _ATOMS)}
             (home / _ROW).write_text(json.dumps(record, indent=1) + "\n")
         shutil.rmtree(self.members(name), ignore_errors=True)  # what was in it is in the stage now
+
+
+def finished_of(folder: Path) -> list[str]:
+    """Name what a folder of stages holds whole, in the order it was made: stages, and members of the next."""
+    homes = sorted((path.stat().st_mtime, path) for path in folder.glob("*") if path.is_dir())
+    stages = [home.name for _, home in homes if (home / _ROW).is_file()]
+    for _, home in homes:
+        members = len(list(home.glob("member_*.safetensors")))
+        if home.suffix == ".members" and members:
+            stages.append(f"{members} members of {home.stem}")
+    return stages

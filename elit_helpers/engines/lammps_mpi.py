@@ -21,6 +21,7 @@ from pathlib import Path
 from ase import Atoms
 
 from elit_helpers.core.checks import EngineMissing
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.engines import lammps_runs
 from elit_helpers.engines.plan import Plan, SimulationError, Snapshot
 
@@ -57,15 +58,16 @@ def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[S
             "elit_helpers.engines.lammps_mpi",
             folder,
         ]
-        with open(f"{folder}/words", "wb") as words:
+        with Hold() as interrupts, open(f"{folder}/words", "wb") as words:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True,
                 env=os.environ | {"OMP_NUM_THREADS": str(plan.threads)},
             )  # fmt: skip
-        try:
-            yield from _received(_connected(server, process, folder), folder)
-        finally:
-            _end(process)
+            try:
+                with interrupts.let_through():
+                    yield from _received(_connected(server, process, folder), folder)
+            finally:
+                _end(process)
 
 
 def _connected(server: socket.socket, process: subprocess.Popen, folder: str) -> socket.socket:

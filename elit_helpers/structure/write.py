@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from elit_helpers.core.checks import PathLike
+from elit_helpers.core.files import write_together
 
 FILES = ("POSCAR", "structure.lmp", "structure.extxyz")
 
@@ -69,10 +68,7 @@ def write_structure(atoms: Atoms, folder: PathLike, *, files: Sequence[str] = FI
         Name to path.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".structure-") as beside:
+    with write_together(folder) as beside:
         for name in files:
-            write_atoms(atoms, Path(beside) / name)
-        for name in files:
-            os.replace(Path(beside) / name, folder / name)
+            write_atoms(atoms, beside / name)
     return {name: folder / name for name in files}
