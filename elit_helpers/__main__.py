@@ -7,12 +7,13 @@ ensemble to frames of your own, ``fetch NAME`` downloads a real frame.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import signal
 import sys
 
 from elit_helpers.core.checks import ElitError
-from elit_helpers.core.interrupts import Hold, stopped_as, terminable
+from elit_helpers.core.interrupts import SIGNALS, Hold, stopped_as, terminable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -212,6 +213,8 @@ def _fetch(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     exit_status = main()
-    if exit_status > 128:  # on its way out already
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if exit_status > 128:  # stopped: what is left of the way out is neither interrupted nor long
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        gc.freeze()  # Python would spend seconds on freeing what torch and AtomAI have loaded
     sys.exit(exit_status)

@@ -152,7 +152,6 @@ def run_image(
 def _stages(first: str, done: dict[str, Any], show_progress: bool) -> Iterator[Callable[[str], None]]:
     """Tell bar and log which stage begins, and an interrupt during which it came and what was done before."""
     began = [first]
-    logger.info("%s", first)
 
     def say(_: str) -> str:
         return f"stopped by an interrupt at stage {len(began)} of {STAGES}, {began[-1]}"
@@ -165,6 +164,7 @@ def _stages(first: str, done: dict[str, Any], show_progress: bool) -> Iterator[C
             bar.set_description(name)
             logger.info("%s", name)
 
+        logger.info("%s", first)
         yield stage
 
 
@@ -189,15 +189,14 @@ def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
         ``structure.lmp``, ``md_log.csv``, ``overview.png`` and ``provenance.json``.
     """
     folder = check_folder(folder)
-    logger.info("writing")
     with write_together(folder) as beside:
+        logger.info("writing %s", folder)
         report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
         write_structure(report.structure, beside)
         report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
         (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
         (beside / "provenance.json").write_text(json.dumps(report.provenance, indent=1, default=str) + "\n")
         written = {path.name: folder / path.name for path in sorted(beside.iterdir())}
-    logger.info("wrote %s", folder)
     return written
 
 
