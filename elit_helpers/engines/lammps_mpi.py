@@ -44,7 +44,11 @@ def mpiexec() -> str:
 def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[Snapshot]:
     """As `lammps_runs.dynamics`, in `plan.ranks` processes."""
     program = mpiexec()
-    with tempfile.TemporaryDirectory(prefix="elit-") as folder, socket.socket(socket.AF_UNIX) as server:
+    with (
+        Hold() as interrupts,
+        tempfile.TemporaryDirectory(prefix="elit-") as folder,
+        socket.socket(socket.AF_UNIX) as server,
+    ):
         Path(folder, "task").write_bytes(pickle.dumps((atoms, potential, plan)))
         server.bind(f"{folder}/socket")
         server.listen(1)
@@ -58,7 +62,7 @@ def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[S
             "elit_helpers.engines.lammps_mpi",
             folder,
         ]
-        with Hold() as interrupts, open(f"{folder}/words", "wb") as words:
+        with open(f"{folder}/words", "wb") as words:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True,
                 env=os.environ | {"OMP_NUM_THREADS": str(plan.threads)},
