@@ -104,6 +104,7 @@ def test_a_download_that_is_stopped_is_named(monkeypatch, capsys):
 @SIGNALS
 def test_the_command_itself_is_stopped_at_a_line_of_its_log(picture, tmp_path, number):
     command = [sys.executable, "-m", "elit_helpers", "run", picture, "--out", tmp_path / "out", "-v"]
+    command += ["--pixel-size", "0.1"]
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True) as process:
         said = ""
         for line in process.stderr:
