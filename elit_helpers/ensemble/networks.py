@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from elit_helpers.core.checks import logger, require
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.ensemble.torch_defaults import torch_defaults
 
 UNSURE = -1
@@ -59,13 +60,19 @@ def contained() -> Iterator[Path]:
     cudnn, numpy_state, torch_state = torch.backends.cudnn, np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     flags, threads = (cudnn.deterministic, cudnn.benchmark), torch.get_num_threads()
-    with tempfile.TemporaryDirectory(prefix="elit-") as folder, warnings.catch_warnings(), torch_defaults():
+    with (
+        Hold() as interrupts,
+        tempfile.TemporaryDirectory(prefix="elit-") as folder,
+        warnings.catch_warnings(),
+        torch_defaults(),
+    ):
         try:
             warnings.simplefilter("ignore")  # its own code warns; nothing a learner could change
             torch.set_num_threads(THREADS)
-            with contextlib.redirect_stdout(_ToLog()):
-                _import_atomai()
-            yield Path(folder)
+            with interrupts.let_through():
+                with contextlib.redirect_stdout(_ToLog()):
+                    _import_atomai()
+                yield Path(folder)
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002
             torch.set_rng_state(torch_state)

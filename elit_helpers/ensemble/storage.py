@@ -16,6 +16,7 @@ import pandas as pd
 from elit_helpers.core import checks
 from elit_helpers.core.checks import CorruptEnsemble, PathLike, require
 from elit_helpers.core.files import sha256
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.core.own_files import own_files
 from elit_helpers.core.resume import Job, fingerprint
 from elit_helpers.ensemble.networks import Weights
@@ -46,11 +47,12 @@ def write_weights(path: Path, weights: Weights, notes: dict[str, Any] | None = N
     metadata = {"notes": json.dumps(notes)} if notes is not None else None
     # One fixed name beside it: whatever a killed process left is written over, and never read.
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(numpy_files.save(arrays, metadata))
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
+    with Hold():
+        with part.open("wb") as stream:
+            stream.write(numpy_files.save(arrays, metadata))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
 
 
 def read_weights(path: Path) -> tuple[Weights, dict[str, Any]]:
@@ -101,6 +103,10 @@ class Checkpoint:
         """Keep a finished net."""
         if (path := self._path(name)) is not None:
             write_weights(path, weights, {**self._marks(weights), "losses": list(losses)})
+
+    def finished(self) -> int:
+        """Count the members that are kept; the net that all start from is none."""
+        return 0 if self.job.folder is None else len(list(self.job.folder.glob("member_*.safetensors")))
 
     def _path(self, name: str) -> Path | None:
         return None if self.job.folder is None else self.job.folder / f"{name}.safetensors"

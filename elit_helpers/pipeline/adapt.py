@@ -15,9 +15,10 @@ import numpy as np
 
 from elit_helpers.core.checks import ElitError, PathLike, check_count, check_frames, check_path, logger
 from elit_helpers.core.files import check_folder, made, remove_own
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.core.resume import Job
 from elit_helpers.elit.algorithm import ElitResult, run_elit
-from elit_helpers.elit.stages import forget
+from elit_helpers.elit.stages import finished_of, forget
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of
 from elit_helpers.ensemble.storage import SAVED, fingerprint_of, save_ensemble
 from elit_helpers.images.masks import NET_PIXEL
@@ -106,6 +107,8 @@ def adapt_ensemble(
     ------
     FileNotFoundError, ValueError, NoAtomsFound, CorruptEnsemble
         Each says what to do.
+    Stopped
+        At an interrupt; what was finished until then is in ``FOLDER.partial``.
     """
     folder = check_new_folder(folder)
     origin, trained = _origin(start, check_material(material), settings, members)
@@ -130,7 +133,8 @@ def adapt_ensemble(
         warnings += _without_gain(result)
         about = {"adapted_to": micrograph.name, "pixel_size_source": source, "warnings": warnings}
         about |= {"material": material, "job": job.description}
-        _save(result, about, job.folder / _RESULT, folder)
+        _save(result, about, job.folder / _RESULT)
+    logger.info("wrote %s", folder)
     return Adapted(folder, result, size, source, warnings)
 
 
@@ -202,15 +206,21 @@ def partial_of(folder: PathLike) -> Path:
 
 @contextmanager
 def _partial(folder: Path, description: dict[str, Any]) -> Iterator[Job]:
-    """Give the job, kept beside the folder until it is done; an error that would come again ends it, too."""
+    """Give the job, kept beside the folder until it is done, and then move its result to the folder.
+
+    An error that would come again ends it, too.
+    """
     job = Job.open(partial_of(folder), description, name=_NOTE)
     try:
         yield job
     except (ElitError, ValueError, TypeError):
         if not job.begun:
-            _forget(job.folder)
+            with Hold():
+                _forget(job.folder)
         raise
-    _forget(job.folder)
+    with Hold(), made(folder.parent):
+        os.replace(job.folder / _RESULT, folder)  # which is not there, or is empty
+        _forget(job.folder)
 
 
 def _forget(partial: Path) -> None:
@@ -219,8 +229,21 @@ def _forget(partial: Path) -> None:
     remove_own(partial, _NOTE, f".{_NOTE}-????????/*", *(f"{_RESULT}/{name}" for name in _FILES))
 
 
-def _save(result: ElitResult, about: dict[str, Any], target: Path, folder: Path) -> None:
-    """Write the last ensemble with its tables, and move it to where it was asked for."""
+def how_far(folder: PathLike) -> str:
+    """Say what `adapt_ensemble` has left, after an interrupt, and how to go on."""
+    folder, partial = check_path("folder", folder), partial_of(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        return f"All was done: the ensemble is in {folder}."
+    if not partial.is_dir():
+        return "Nothing was written; the same command begins anew."
+    finished = ", ".join(finished_of(partial / _STAGES))
+    if not finished:
+        return f"No stage is finished yet; the same command goes on in {partial}."
+    return f"What is finished ({finished}) is in {partial}; the same command goes on from there."
+
+
+def _save(result: ElitResult, about: dict[str, Any], target: Path) -> None:
+    """Write the last ensemble with its tables."""
     remove_own(target, *_FILES)  # of a call that was killed here
     stages = json.loads(result.history.to_json(orient="records"))
     final = result.final
@@ -228,6 +251,3 @@ def _save(result: ElitResult, about: dict[str, Any], target: Path, folder: Path)
     save_ensemble(dataclasses.replace(final, card=card), target)
     for name, file in _TABLES.items():
         getattr(result, name).to_csv(target / file, index=False)
-    with made(folder.parent):
-        os.replace(target, folder)  # which is not there, or is empty
-    logger.info("wrote %s", folder)

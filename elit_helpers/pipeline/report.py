@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from elit_helpers import plots
 from elit_helpers.core.atoms_table import flagged, kept, one_frame
 from elit_helpers.core.checks import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
 from elit_helpers.core.files import provenance, sha256
+from elit_helpers.core.interrupts import stopped_as
 from elit_helpers.core.own_files import check_own, own_files
 from elit_helpers.engines.catalogue import EngineChoice, EngineLike, check_engine, choose_engine
 from elit_helpers.ensemble.settings import Ensemble
@@ -29,6 +32,7 @@ from elit_helpers.structure.write import FILES, write_atoms
 
 MD_STEPS, TIMESTEP_FS = 200, 1.0
 
+STAGES = 5  # of `run_image`
 BATCH = 4  # frames in memory at a time: a stack on disk may be larger than it
 REPORT, NOTE = ("atoms_found.csv", *FILES, "md_log.csv", "overview.png"), "provenance.json"
 START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
@@ -108,17 +112,15 @@ def run_image(
     ------
     FileNotFoundError, ValueError, NoAtomsFound, EngineMissing, SimulationError
         Each says what to do.
+    Stopped
+        At an interrupt; the text says during which stage, and `result` is a dict of what was finished before
+        it, named as in `Report`.
     """
     check_material(material)
     check_engine(engine)
     warnings: list[str] = []
-    bar = progress(total=5, desc="reading the image", enabled=show_progress)
-
-    def stage(name: str) -> None:
-        bar.update()
-        bar.set_description(name)
-
-    with bar:
+    done: dict[str, Any] = {}
+    with _stages("reading the image", done, show_progress) as stage:
         nets = ensemble_of(material, ensemble)
         micrograph = open_frames(image)
         warnings += micrograph.metadata.get("notes", [])
@@ -126,26 +128,45 @@ def run_image(
         size, source = resolve_pixel_size(
             micrograph, pixel_size, material=material, frame=frame, warnings=warnings
         )
+        done |= {"micrograph": micrograph, "pixel_size": size, "pixel_size_source": source}
         stage("finding atoms")
-        found = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
-        structure = to_atoms(found, frame=frame, material=material)
+        found = done["atoms_found"] = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
+        structure = done["structure"] = to_atoms(found, frame=frame, material=material)
         stage("relaxing")
-        choice = choose_engine(structure, engine)
-        relaxation = relax(_rim_held(structure), engine=choice)
+        choice = done["choice"] = choose_engine(structure, engine)
+        relaxation = done["relaxation"] = relax(_rim_held(structure), engine=choice)
         stage("molecular dynamics")
         (seed,) = spawn_seeds(rng, 1)
-        dynamics = run_md(
+        dynamics = done["dynamics"] = run_md(
             relaxation.atoms, engine=choice, rng=seed, every=5, steps=MD_STEPS, timestep_fs=TIMESTEP_FS,
             temperature_K=START_K, ensemble="nve",
         )  # fmt: skip
         stage("reporting")
-    ran = {name: dynamics.info[name] for name in ("timestep_fs", "temperature_K", "ensemble")}
-    report = Report(
-        micrograph, size, source, found, structure, choice, relaxation, dynamics, warnings,
-        provenance={"md": {"steps": MD_STEPS, **ran, "seed": seed}},
-    )  # fmt: skip
-    report.provenance.update(_provenance(report, nets, material))
+        ran = {name: dynamics.info[name] for name in ("timestep_fs", "temperature_K", "ensemble")}
+        md = {"steps": MD_STEPS, **ran, "seed": seed}
+        report = Report(**done, warnings=warnings, provenance={"md": md})
+        report.provenance.update(_provenance(report, nets, material))
     return report
+
+
+@contextmanager
+def _stages(first: str, done: dict[str, Any], show_progress: bool) -> Iterator[Callable[[str], None]]:
+    """Tell bar and log which stage begins, and an interrupt during which it came and what was done before."""
+    began = [first]
+
+    def say(_: str) -> str:
+        return f"stopped by an interrupt at stage {len(began)} of {STAGES}, {began[-1]}"
+
+    with progress(total=STAGES, desc=first, enabled=show_progress) as bar, stopped_as(say, lambda: done):
+
+        def stage(name: str) -> None:
+            began.append(name)
+            bar.update()
+            bar.set_description(name)
+            logger.info("%s", name)
+
+        logger.info("%s", first)
+        yield stage
 
 
 def _rim_held(structure: Any) -> Any:
@@ -160,7 +181,7 @@ def _rim_held(structure: Any) -> Any:
 
 
 def save_report(report: Report, folder: PathLike, *, overwrite: bool = False) -> dict[str, Path]:
-    """Write a report's files into `folder`, all of them or none.
+    """Write a report's files into `folder`, all of them or none, whatever interrupts.
 
     What else lies there stays. The files of an earlier report are replaced, as long as nobody changed them.
 
@@ -182,12 +203,12 @@ def save_report(report: Report, folder: PathLike, *, overwrite: bool = False) ->
     """
     folder = check_report_folder(folder, overwrite=overwrite)
     with own_files(folder, NOTE, report.provenance, overwrite=overwrite) as beside:
+        logger.info("writing %s", folder)
         report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
         for name in FILES:
             write_atoms(report.structure, beside / name)
         report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
         (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
-    logger.info("wrote %s", folder)
     return {name: folder / name for name in sorted([*REPORT, NOTE])}
 
 

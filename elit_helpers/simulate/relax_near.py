@@ -105,5 +105,6 @@ def _downhill(atoms: Atoms, engine: Engine, *, spring: float, fmax: float, steps
         session.command("min_modify norm max", "run 0 post no")
         for style in STYLES:
             left = max(steps // len(STYLES), 1)
-            session.command(f"min_style {style}", f"minimize 0 {fmax:g} {left} {40 * left}")
+            session.command(f"min_style {style}")
+            session.minimise(fmax, left)
         return session.snapshot()

@@ -20,6 +20,7 @@ from elit_helpers.core.checks import (
     resolve_rng,
     spawn_seeds,
 )
+from elit_helpers.core.interrupts import stopped_as
 from elit_helpers.engines.catalogue import EngineLike, choose_engine
 from elit_helpers.geometry.bonds import COOLED, find_edges
 from elit_helpers.geometry.fate import fate
@@ -193,6 +194,8 @@ def heal(
         No molecule is marked, the sheet has no hole, or a setting is out of range.
     SimulationError
         The engine stopped.
+    Stopped
+        At an interrupt; its `result` is the dynamics until then, as `run_md` gives it. There is no outcome.
     """
     gas = _marked(start)
     before = start[~gas]
@@ -209,7 +212,9 @@ def heal(
     run = run_md(
         moving, engine=choice, steps=steps, every=every, timestep_fs=timestep_fs, temperature_K=None, rng=seed
     )
-    cooled = relax(run.atoms, engine=choice.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
+    cooling = "The flight was over; the interrupt came while its end was cooled. `result` is its dynamics."
+    with stopped_as(lambda _: cooling, lambda: run):
+        cooled = relax(run.atoms, engine=choice.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
     result, became = outcome_of(before, cooled)
     row = {
         **{name: start.info.get(name) for name in ARGUMENTS}, "engine": run.engine,
