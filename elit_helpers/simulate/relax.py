@@ -22,6 +22,7 @@ from elit_helpers.simulate.result import (
     relaxation,
     scale_of,
     to_own_lattice,
+    warn_unsettled,
 )
 
 
@@ -61,7 +62,9 @@ def relax(
     Returns
     -------
     Run
-        `info` has ``converged``, ``fmax`` [eV/Å], ``steps``, ``energy_eV``, ``scale``, the engine and why.
+        `info` has ``converged``, ``fmax`` and ``fmax_asked`` [eV/Å], ``steps``, ``energy_eV``, ``scale``, the
+        engine and why.
+        A warning tells when the forces have not come down to `fmax`.
 
     Raises
     ------
@@ -99,4 +102,4 @@ def relax(
     except SimulationError as error:
         error.run = result() if moments else None
         raise
-    return result()
+    return warn_unsettled(result())
