@@ -141,7 +141,7 @@ def _check(_options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from elit_helpers.pipeline.report import check_report_folder, run_image, save_report
+    from elit_helpers.pipeline.report import check_report_folder, run_image, save_report, summary
 
     check_report_folder(options.out, overwrite=options.overwrite)
     with stopped_as(lambda said: f"{said or 'stopped'}. Nothing was written; the same command begins anew."):
@@ -152,14 +152,7 @@ def _run(options: argparse.Namespace) -> int:
     written = save_report(report, options.out, overwrite=options.overwrite)
     for warning in report.warnings:
         sys.stderr.write(f"note: {warning}\n")
-    found = report.provenance
-    elements = ", ".join(f"{n} {element}" for element, n in found["elements"].items())
-    sys.stdout.write(
-        f"{elements} at {report.pixel_size:.4f} Å/px ({report.pixel_size_source}).\n"
-        f"{report.choice.name}: {report.choice.reason}\n"
-        f"Energy kept to {found['md_energy_drift_meV_per_atom']:.2f} meV/atom over 200 fs.\n"
-        f"{len(written)} files in {options.out}\n"
-    )
+    sys.stdout.write(f"{summary(report)}{len(written)} files in {options.out}\n")
     return 0
 
 

@@ -23,6 +23,7 @@ from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.finding.locate import find_atoms
 from elit_helpers.geometry.rings import edge_atoms
 from elit_helpers.io.micrograph import Micrograph
+from elit_helpers.pipeline.account import account, doubts, in_words, with_contacts
 from elit_helpers.pipeline.inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
 from elit_helpers.simulate.dynamics import run_md
 from elit_helpers.simulate.relax import relax
@@ -49,7 +50,7 @@ class Report:
     pixel_size, pixel_size_source
         What was used [Å/px], and whose word it is: ``"user"``, ``"lattice"`` or ``"file"``.
     atoms_found
-        The table of atoms, every frame, flagged ones included.
+        The table of atoms, every frame, flagged ones included, also those that the structure could not hold.
     structure
         ASE `Atoms` of the chosen frame: measured positions [Å], not relaxed.
     choice, relaxation, dynamics
@@ -130,11 +131,14 @@ def run_image(
         )
         done |= {"micrograph": micrograph, "pixel_size": size, "pixel_size_source": source}
         stage("finding atoms")
-        found = done["atoms_found"] = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
+        found = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
         structure = done["structure"] = to_atoms(found, frame=frame, material=material)
+        done["atoms_found"] = with_contacts(found, structure)
         stage("relaxing")
         choice = done["choice"] = choose_engine(structure, engine)
         relaxation = done["relaxation"] = relax(_rim_held(structure), engine=choice)
+        counts = account(done["atoms_found"], structure, relaxation)
+        warnings += doubts(counts, relaxation)
         stage("molecular dynamics")
         (seed,) = spawn_seeds(rng, 1)
         dynamics = done["dynamics"] = run_md(
@@ -144,7 +148,7 @@ def run_image(
         stage("reporting")
         ran = {name: dynamics.info[name] for name in ("timestep_fs", "temperature_K", "ensemble")}
         md = {"steps": MD_STEPS, **ran, "seed": seed}
-        report = Report(**done, warnings=warnings, provenance={"md": md})
+        report = Report(**done, warnings=warnings, provenance={"atoms": counts, "md": md})
         report.provenance.update(_provenance(report, nets, material))
     return report
 
@@ -178,6 +182,18 @@ def _rim_held(structure: Any) -> Any:
     if not rim.all():
         held.set_constraint(FixAtoms(mask=np.isin(column, column[first][rim])))
     return held
+
+
+def summary(report: Report) -> str:
+    """Say in a few lines what was found, what became of each atom, and how far it was relaxed."""
+    found = report.provenance
+    elements = ", ".join(f"{n} {element}" for element, n in found["elements"].items())
+    return (
+        f"{elements} at {report.pixel_size:.4f} Å/px ({report.pixel_size_source}).\n"
+        f"{report.choice.name}: {report.choice.reason}\n"
+        f"{in_words(found['atoms'], report.relaxation)}\n"
+        f"Energy kept to {found['md_energy_drift_meV_per_atom']:.2f} meV/atom over 200 fs.\n"
+    )
 
 
 def save_report(report: Report, folder: PathLike, *, overwrite: bool = False) -> dict[str, Path]:

@@ -23,6 +23,7 @@ from elit_helpers.simulate.result import (
     relaxation,
     scale_of,
     to_own_lattice,
+    warn_unsettled,
 )
 
 
@@ -62,7 +63,9 @@ def relax(
     Returns
     -------
     Run
-        `info` has ``converged``, ``fmax`` [eV/Å], ``steps``, ``energy_eV``, ``scale``, the engine and why.
+        `info` has ``converged``, ``fmax`` and ``fmax_asked`` [eV/Å], ``steps``, ``energy_eV``, ``scale``, the
+        engine and why.
+        A warning tells when the forces have not come down to `fmax`.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def relax(
         raise
     except KeyboardInterrupt as interrupt:
         raise _stopped(result() if moments else None, steps) from interrupt
-    return result()
+    return warn_unsettled(result())
 
 
 def _stopped(run: Run | None, steps: int) -> Stopped:

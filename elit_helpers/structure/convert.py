@@ -97,7 +97,7 @@ def to_atoms(
     thickness = np.ptp(height)
     xy = used[["x_A", "y_A"]].to_numpy(float)
     positions = np.c_[xy[row], (vacuum_A + thickness) / 2 + height + lift - lift.min(initial=0.0)]
-    reach = np.maximum(xy.max(axis=0), 0.0) + vacuum_A
+    reach = np.maximum(xy.max(axis=0), 0.0) - np.minimum(xy.min(axis=0), 0.0) + vacuum_A
     cell = [*reach, vacuum_A + thickness + lift.max(initial=0.0) - lift.min(initial=0.0)]
     atoms = Atoms(elements, positions, cell=cell, pbc=False)
     for name in PER_ATOM:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.lammps import Prism
 from ase.io import write
 
 from elit_helpers.core.checks import PathLike, check_path
 from elit_helpers.core.files import atomic_write, check_file, provenance
 from elit_helpers.core.own_files import own_files
+from elit_helpers.structure.box import box_around, gaps, with_gaps
 
+GAP_A = 10.0  # between a structure and its image in the next cell, at least; `to_atoms` notes its own
 FILES = ("POSCAR", "structure.lmp", "structure.extxyz")
 
 
@@ -25,6 +30,11 @@ def write_atoms(atoms: Atoms, path: PathLike) -> Path:
     ``.extxyz``: extended XYZ, with all per-atom arrays. ``.cif``: for crystallographers and viewers; a CIF
     knows crystals only, so what is read back is periodic in all directions. A file of that name is replaced,
     whole or not at all; of a link the file that it leads to.
+
+    No atom is moved. Where the structure is not periodic, the box of LAMMPS begins below the lowest atom and
+    ends above the highest, so that it can be read with any boundary there; POSCAR and CIF, which repeat every
+    cell and know no such origin, get a longer one if it leaves less than 10 Å (or the ``vacuum_A`` in
+    ``info``) between the structure and its image.
 
     Raises
     ------
@@ -39,22 +49,41 @@ def write_atoms(atoms: Atoms, path: PathLike) -> Path:
         raise ValueError("`atoms` has positions that are not finite; no engine could read that file.")
     if atoms.cell.rank < 3:
         raise ValueError("`atoms` has no cell in all three directions; set one, atoms.center(vacuum=10).")
-    options = _format(atoms, path)
+    write_as = _format(atoms, path)
     with atomic_write(path) as target:
-        write(target, atoms, **options)
+        write_as(target)
     return path
 
 
-def _format(atoms: Atoms, path: Path) -> dict[str, Any]:
-    """Return what ASE has to be told of the format that a name asks for."""
+def _format(atoms: Atoms, path: Path) -> Callable[[Path], Any]:
+    """Return what writes the format that a name asks for."""
+    gap = float(atoms.info.get("vacuum_A", GAP_A))
     if path.name.startswith("POSCAR") or path.suffix == ".vasp":
-        return {"format": "vasp", "direct": False, "sort": True}
+        return lambda target: write(target, with_gaps(atoms, gap), format="vasp", direct=False, sort=True)
     if path.suffix == ".lmp":
-        elements = sorted(set(atoms.get_chemical_symbols()))
-        return {"format": "lammps-data", "specorder": elements, "masses": True, "atom_style": "atomic"}
-    if path.suffix in (".extxyz", ".cif"):
-        return {"format": path.suffix[1:]}
+        return lambda target: target.write_text(_lammps_data(atoms, gap), encoding="ascii")
+    if path.suffix == ".extxyz":
+        return lambda target: write(target, atoms, format="extxyz")
+    if path.suffix == ".cif":
+        return lambda target: write(target, with_gaps(atoms, gap), format="cif")
     raise ValueError(f"`path` is {path.name!r}; name it POSCAR, *.vasp, *.lmp, *.extxyz or *.cif.")
+
+
+def _lammps_data(atoms: Atoms, gap: float) -> str:
+    """LAMMPS data by ASE, which lets every box begin at the origin, in a box that begins below the atoms."""
+    own = gaps(atoms)
+    cell, corner = box_around(atoms, max([gap, *own[np.isfinite(own)]]) / 2)
+    inside, text = atoms.copy(), io.StringIO()
+    inside.cell = cell
+    elements = sorted(set(atoms.get_chemical_symbols()))
+    write(text, inside, format="lammps-data", specorder=elements, masses=True, atom_style="atomic")
+    lows = iter(Prism(cell).vector_to_lammps(corner))
+
+    def edge(found: re.Match) -> str:
+        low = next(lows)
+        return f"{low:.17g} {low + float(found[1]):.17g}  {found[2]}"
+
+    return re.sub(r"(?m)^0\.0 +(\S+) +([xyz]lo [xyz]hi)$", edge, text.getvalue(), count=3)
 
 
 def write_structure(

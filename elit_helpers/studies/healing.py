@@ -61,8 +61,9 @@ class Healing:
     row
         The run as one row of a table: the start, the settings, ``outcome``, ``fate``, ``bonds`` and
         ``hydrogens`` of the molecule's carbon, how many of its hydrogens have ``moved`` to the sheet or are
-        ``free``, ``energy_eV`` of the cooled end above the start, and ``energy_error_eV``, how far the total
-        energy has strayed.
+        ``free``, ``energy_eV`` of the cooled end above the start, ``energy_error_eV``, how far the total
+        energy has strayed, and ``fmax_eV_A``, the largest force left in the cooled end: above 0.1 it is at
+        no minimum yet.
     """
 
     outcome: str
@@ -214,7 +215,8 @@ def heal(
     )
     cooling = "The flight was over; the interrupt came while its end was cooled. `result` is its dynamics."
     with stopped_as(lambda _: cooling, lambda: run):
-        cooled = relax(run.atoms, engine=choice.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
+        end = relax(run.atoms, engine=choice.engine, fmax=COOL_FMAX, steps=COOL_STEPS)
+    cooled = end.atoms
     result, became = outcome_of(before, cooled)
     row = {
         **{name: start.info.get(name) for name in ARGUMENTS}, "engine": run.engine,
@@ -222,7 +224,8 @@ def heal(
         "time_fs": steps * timestep_fs, "timestep_fs": timestep_fs, "seed": seed,
         "outcome": result, "fate": became, **_bonded(cooled),
         "energy_eV": float(cooled.get_potential_energy() - run.log["potential_eV"].iloc[0]),
-        "energy_error_eV": float(np.ptp(run.log["total_eV"])), "seconds": run.info["seconds"],
+        "energy_error_eV": float(np.ptp(run.log["total_eV"])), "fmax_eV_A": end.info["fmax"],
+        "seconds": run.info["seconds"],
     }  # fmt: skip
     row["molecule"] = row["molecule"] or start[gas].get_chemical_formula()
     return Healing(result, run, cooled, _way(run, gas, hole), row)

@@ -47,7 +47,8 @@ class Sweep:
         what follows over the second half of the run while hot: ``mean_bond_5_A, mean_bond_7_A`` (of the
         rings that are whole at the cut-off; NaN where there is none) and ``longest_bond_A`` (of the bonds
         that the defect had at the start). Of the frame cooled to its minimum: ``fate`` (see `fate`),
-        ``rings_5`` … (counts of rings up to size 9) and ``energy_eV`` above that of the start.
+        ``rings_5`` … (counts of rings up to size 9) and ``energy_eV`` above that of the start, and
+        ``fmax_eV_A``, the largest force left: above 0.1 the frame is at no minimum yet.
         ``attrs["cutoffs"]`` has the cut-offs.
     structures
         The cooled structures, one a row of `table`; lengths are the picture's (see `unscaled`).
@@ -224,12 +225,13 @@ def _run(task: _Task) -> tuple[dict[str, Any], Atoms, pd.DataFrame | None]:
             task.start, engine=task.engine, steps=steps, every=every, timestep_fs=step,
             temperature_K=task.temperature_K, ensemble="nvt", rng=task.seed,
         )  # fmt: skip
-        cooled = relax(run.atoms, engine=task.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
+        settled = relax(run.atoms, engine=task.engine, fmax=COOL_FMAX, steps=COOL_STEPS)
     except SimulationError as error:
         where = f"{task.temperature_K:g} K, replica {task.replica}, seed {task.seed}"
         raise SimulationError(f"The run at {where} stopped: {error}") from error
     half = len(run.trajectory) // 2
     hot = [unscaled(frame) for frame in run.trajectory[half:]]
+    cooled = settled.atoms
     start, end = unscaled(task.start), unscaled(cooled)
     has_defect = len(defects(start, cutoffs=COOLED)) > 0
     bonds = defect_bonds(start, frames=hot, cutoffs=COOLED) if has_defect else None
@@ -244,6 +246,7 @@ def _run(task: _Task) -> tuple[dict[str, Any], Atoms, pd.DataFrame | None]:
         "mean_bond_5_A": ring_means[5], "mean_bond_7_A": ring_means[7],
         "longest_bond_A": np.nan if bonds is None else bonds["longest_A"].max(),
         "energy_eV": cooled.get_potential_energy() - task.start.get_potential_energy(),
+        "fmax_eV_A": settled.info["fmax"],
     }  # fmt: skip
     return row, end, bonds
 

@@ -86,6 +86,17 @@ class TestRun:
         for name, kind in (("POSCAR", "vasp"), ("structure.lmp", "lammps-data")):
             assert len(read(result / name, format=kind)) == len(structure)
 
+    def test_the_report_says_what_became_of_every_atom_and_of_the_relaxation(self, result):
+        told = json.loads((result / "provenance.json").read_text())
+        table = pd.read_csv(result / "atoms_found.csv", keep_default_na=False)
+        atoms = told["atoms"]
+        assert atoms["found"] == len(table)
+        assert atoms["kept"] + sum(atoms["left_out"].values()) == atoms["found"]
+        assert atoms["in_structure"] == len(read(result / "structure.extxyz"))
+        assert atoms["held"] == told["rim_held"]
+        assert {"converged", "fmax", "fmax_asked", "steps"} <= set(told["relaxation"])
+        assert any("no minimum" in text for text in told["warnings"]) != told["relaxation"]["converged"]
+
     def test_energy_is_conserved_after_relaxation(self, result):
         provenance = json.loads((result / "provenance.json").read_text())
         log = pd.read_csv(result / "md_log.csv")

@@ -1,5 +1,6 @@
 """Engines by name: energies and forces against references, conservation, order and elements, refusals."""
 
+import logging
 import threading
 
 import numpy as np
@@ -373,3 +374,14 @@ class TestInterrupted:
         with pytest.raises(KeyboardInterrupt):
             move(atoms, engine="lammps:erhart-albe")
         assert closed == [False]
+
+
+@pytest.mark.parametrize(("steps", "warned"), [(3, True), (1000, False), (0, False)])
+def test_a_relaxation_that_has_not_come_to_rest_says_so(caplog, steps, warned):
+    atoms = eh.graphene_sheet((5, 3))
+    atoms.rattle(0.1, seed=1)
+    with caplog.at_level(logging.WARNING, "elit_helpers"):
+        run = eh.relax(atoms, engine="lammps:lcbop", steps=steps)
+    assert ("stopped after 3 steps with" in caplog.text) == warned
+    assert ("where 0.02 were asked for" in caplog.text) == warned
+    assert ("eV/Å left" in repr(run)) != run.info["converged"]
