@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from elit_helpers.calibration.pixel_size import CalibrationFailed, calibrate
 from elit_helpers.core.checks import PathLike, check_choice, check_path, check_pixel_size
-from elit_helpers.data.registry import load_real, real_frames
+from elit_helpers.data.real_frames import load_real
+from elit_helpers.data.registry import real_frames
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.ensemble.storage import default_ensemble, load_ensemble, shipped_materials
 from elit_helpers.io.micrograph import Micrograph, load_image
