@@ -131,7 +131,7 @@ def run_image(
         )
         done |= {"micrograph": micrograph, "pixel_size": size, "pixel_size_source": source}
         stage("finding atoms")
-        found = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
+        found = done["atoms_found"] = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
         structure = done["structure"] = to_atoms(found, frame=frame, material=material)
         done["atoms_found"] = with_contacts(found, structure)
         stage("relaxing")

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from signals import interrupt_at
 import elit_helpers as eh
 from elit_helpers.__main__ import main
 from elit_helpers.core.checks import NoAtomsFound, logger
+from elit_helpers.core.files import remove_own
 from elit_helpers.elit.algorithm import ElitResult
 from elit_helpers.engines.catalogue import ENGINES
 from elit_helpers.ensemble import storage
@@ -518,8 +518,8 @@ class TestAdaptForReal:
             assert not list(tmp_path.rglob(".*"))
             finished = [name for name in finished if (stages / name).is_dir()]
         with monkeypatch.context() as patch:
-            last = interrupt_at(str(partial_of(out)), str, number=signal.SIGTERM, then=shutil.rmtree)
-            patch.setattr(shutil, "rmtree", last)
+            last = interrupt_at(str(partial_of(out)), str, number=signal.SIGTERM, then=remove_own)
+            patch.setattr(adapting, "remove_own", last)
             assert adapt(two_frames, out, *DEMO) == 143
         assert f"stopped. All was done: the ensemble is in {out}." in capsys.readouterr().err
         assert [path.name for path in tmp_path.iterdir()] == ["own"]

@@ -48,8 +48,8 @@ def stopped(stage, monkeypatch, **how):
     monkeypatch.setattr(where, name, interrupt_at(call, then=getattr(where, name), **how))
 
 
-def run(picture, out):
-    return main(["run", str(picture), "--pixel-size", "0.1", "--out", str(out)])
+def run(picture, out, *more):
+    return main(["run", str(picture), "--pixel-size", "0.1", "--out", str(out), *more])
 
 
 @SIGNALS
@@ -68,7 +68,7 @@ def test_a_stage_that_is_stopped_is_named_and_nothing_is_written(
 def test_a_report_that_was_there_stays_as_it_was(picture, tmp_path, monkeypatch, number):
     (tmp_path / "provenance.json").write_text("an older one")
     stopped("drawing", monkeypatch, number=number)
-    assert run(picture, tmp_path) == 128 + number
+    assert run(picture, tmp_path, "--overwrite") == 128 + number
     assert [path.name for path in tmp_path.iterdir()] == ["provenance.json"]
     assert (tmp_path / "provenance.json").read_text() == "an older one"
 
