@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -195,11 +196,24 @@ def _mapped(tasks: Sequence[_Task], workers: int) -> Iterator[Iterator[tuple]]:
     )
     whole = False
     try:
-        yield pool.map(_run, tasks)
+        with _deaf_children():
+            results = pool.map(_run, tasks)
+        yield results
         whole = True
     finally:
         with Hold():
             pool.shutdown(kill_workers=not whole)  # after an error or an interrupt some are still at work
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that begin here hear no Ctrl-C, not even before their first line; it waits in this one."""
+    resource_tracker.ensure_running()  # else it begins within, and then Python up to 3.11 hears everything
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _live_with(parent: int) -> None:
