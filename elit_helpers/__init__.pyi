@@ -6,6 +6,7 @@ from .core.checks import (
     EngineMissing as EngineMissing,
     NoAtomsFound as NoAtomsFound,
 )
+from .core.interrupts import Stopped as Stopped
 from .core.coordinates import to_angstrom as to_angstrom, to_pixels as to_pixels
 from .core.settings import (
     data_dir as data_dir,
@@ -54,7 +55,8 @@ from .data.shipped import (
     trajectory_names as trajectory_names,
     verify_shipped as verify_shipped,
 )
-from .data.registry import fetch as fetch, load_real as load_real, real_frames as real_frames
+from .data.real_frames import load_real as load_real
+from .data.registry import fetch as fetch, real_frames as real_frames
 from .data.download import DownloadFailed as DownloadFailed
 from .geometry.defects import defects as defects
 from .geometry.rings import edge_atoms as edge_atoms, ring_census as ring_census, rings as rings

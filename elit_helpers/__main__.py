@@ -7,28 +7,46 @@ ensemble to frames of your own, ``fetch NAME`` downloads a real frame.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
+import signal
 import sys
 
 from elit_helpers.core.checks import ElitError
+from elit_helpers.core.interrupts import SIGNALS, Hold, stopped_as, terminable
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit status: 0 done, 1 not possible (one line says why), 2 wrong usage."""
+    """Run a command and return its exit status.
+
+    0: done. 1: not possible. 2: wrong usage. 130, 143: stopped by Ctrl-C, by SIGTERM. One line says why.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING, format="%(name)s: %(message)s"
     )
+    with terminable() as status:
+        try:
+            return _done(options)
+        except KeyboardInterrupt as stop:
+            with Hold() as more:
+                _complain(options, str(stop) or "stopped.")
+                more.forget()
+            return status()
+
+
+def _done(options: argparse.Namespace) -> int:
     try:
         return options.command(options)
     except (ElitError, ValueError, TypeError, OSError) as error:
         if options.verbose:
             logging.getLogger("elit_helpers").exception("in full:")
-        sys.stderr.write(f"elit_helpers {options.name}: {' '.join(str(error).split())}\n")
+        _complain(options, str(error))
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f"elit_helpers {options.name}: stopped; nothing was written.\n")
-        return 130
+
+
+def _complain(options: argparse.Namespace, text: str) -> None:
+    sys.stderr.write(f"elit_helpers {options.name}: {' '.join(text.split())}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +86,11 @@ def _run_arguments(run: argparse.ArgumentParser) -> None:
         help="a file or folder of frames, in any format that RosettaSciIO knows; or a name",
     )
     run.add_argument("--out", required=True, metavar="FOLDER", help="where the results go; made if not there")
+    run.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files of the same names in it that no earlier run wrote, or that were changed since",
+    )
     run.add_argument(
         "--pixel-size", type=float, metavar="Å", help="Å/px; measured from the lattice if not given"
     )
@@ -118,47 +141,36 @@ def _check(_options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from elit_helpers.pipeline.report import check_folder, run_image, save_report
+    from elit_helpers.pipeline.report import check_report_folder, run_image, save_report, summary
 
-    check_folder(options.out)
-    report = run_image(
-        options.image, pixel_size=options.pixel_size, material=options.material, engine=options.engine,
-        ensemble=options.ensemble, frame=options.frame, rng=options.seed, show_progress=True,
-    )  # fmt: skip
-    written = save_report(report, options.out)
+    check_report_folder(options.out, overwrite=options.overwrite)
+    with stopped_as(lambda said: f"{said or 'stopped'}. Nothing was written; the same command begins anew."):
+        report = run_image(
+            options.image, pixel_size=options.pixel_size, material=options.material, engine=options.engine,
+            ensemble=options.ensemble, frame=options.frame, rng=options.seed, show_progress=True,
+        )  # fmt: skip
+    written = save_report(report, options.out, overwrite=options.overwrite)
     for warning in report.warnings:
         sys.stderr.write(f"note: {warning}\n")
-    found = report.provenance
-    elements = ", ".join(f"{n} {element}" for element, n in found["elements"].items())
-    sys.stdout.write(
-        f"{elements} at {report.pixel_size:.4f} Å/px ({report.pixel_size_source}).\n"
-        f"{report.choice.name}: {report.choice.reason}\n"
-        f"Energy kept to {found['md_energy_drift_meV_per_atom']:.2f} meV/atom over 200 fs.\n"
-        f"{len(written)} files in {options.out}\n"
-    )
+    sys.stdout.write(f"{summary(report)}{len(written)} files in {options.out}\n")
     return 0
 
 
 def _adapt(options: argparse.Namespace) -> int:
-    from elit_helpers.pipeline.adapt import adapt_ensemble, partial_of
+    from elit_helpers.pipeline.adapt import adapt_ensemble, check_new_folder, how_far, partial_of
 
-    partial = partial_of(options.out)
-    go_on = f"What is finished is in {partial}; the same command goes on from there."
+    check_new_folder(options.out)
     try:
-        adapted = adapt_ensemble(
-            options.frames, options.out, pixel_size=options.pixel_size, material=options.material,
-            start=options.start, rounds=options.rounds, members=options.members, settings=options.preset,
-            keep=options.keep, rng=options.seed, progress=True,
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        if not partial.exists():
-            raise
-        sys.stderr.write(f"elit_helpers adapt: stopped. {go_on}\n")
-        return 130
+        with stopped_as(lambda _: f"stopped. {how_far(options.out)}"):
+            adapted = adapt_ensemble(
+                options.frames, options.out, pixel_size=options.pixel_size, material=options.material,
+                start=options.start, rounds=options.rounds, members=options.members, settings=options.preset,
+                keep=options.keep, rng=options.seed, progress=True,
+            )  # fmt: skip
     except OSError as error:  # such as a full disk
-        if not partial.exists():
+        if not partial_of(options.out).exists():
             raise
-        raise OSError(f"{error}. {go_on}") from error
+        raise OSError(f"{error}. {how_far(options.out)}") from error
     for warning in adapted.warnings:
         sys.stderr.write(f"note: {warning}\n")
     result = adapted.result
@@ -182,10 +194,12 @@ def _fetch(options: argparse.Namespace) -> int:
         for row in known.itertuples():
             sys.stdout.write(f"{row.name:{width}}{'here' if row.here else row.size:16}{row.shows}\n")
         return 0
-    failed = False
-    for name in known["name"] if options.all else options.names:
+    failed, names = False, list(known["name"] if options.all else options.names)
+    kept = "What was fetched before is whole and in the cache; the same command fetches the others."
+    for name in names:
         try:
-            path = fetch(name, progress=True)
+            with stopped_as(lambda _, name=name: f"stopped while fetching {name}. {kept}"):
+                path = fetch(name, progress=True)
         except DownloadFailed as error:  # one that is missing is no reason to go without the others
             sys.stderr.write(f"elit_helpers fetch: {error}\n")
             failed = True
@@ -196,4 +210,9 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_status = main()
+    if exit_status > 128:  # stopped: what is left of the way out is neither interrupted nor long
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        gc.freeze()  # Python would spend seconds on freeing what torch and AtomAI have loaded
+    sys.exit(exit_status)

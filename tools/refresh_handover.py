@@ -12,14 +12,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from elit_helpers.core.own_files import NOTE, Last
+
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "data" / "handover"
 MAX_FILE_MB, MAX_DATA_MB = 8, 30
-NOTE = ".provenance.json"
 
 
 def copy_results(results: Path, shipped: Path) -> list[str]:
     """Put what was handed over in `results` in the place of everything that shipped before.
+
+    Of a folder the files that its note has, and not what else somebody put there, such as a POTCAR.
 
     Raises
     ------
@@ -33,17 +36,25 @@ def copy_results(results: Path, shipped: Path) -> list[str]:
     for source in sources:
         if not source.exists():
             raise ValueError(f"{source.name}{NOTE} stands alone in {results}. Run the series again.")
-        check_size(source, MAX_FILE_MB)
+        check_size([results / name for name in handed_over(results, source.name)], MAX_FILE_MB)
     shipped.mkdir(parents=True, exist_ok=True)
     for old in shipped.glob(f"*{NOTE}"):  # a copy that no notebook makes any more would never change again
         remove(old.with_name(old.name.removesuffix(NOTE)))
         remove(old)
     for source, note in zip(sources, notes, strict=True):
-        copy = shutil.copytree if source.is_dir() else shutil.copyfile
         remove(shipped / source.name)
-        copy(source, shipped / source.name)
+        for name in handed_over(results, source.name):
+            (shipped / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(results / name, shipped / name)
         shutil.copyfile(note, shipped / note.name)
     return [source.name for source in sources]
+
+
+def handed_over(results: Path, name: str) -> list[str]:
+    """Return the files of what was handed over under a name; all of them where its note does not say."""
+    whole = results / name
+    inside = [path for path in whole.rglob("*") if path.is_file()] if whole.is_dir() else [whole]
+    return list(Last(results, name + NOTE).hashes) or [p.relative_to(results).as_posix() for p in inside]
 
 
 def remove(path: Path) -> None:
@@ -54,9 +65,9 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def check_size(path: Path, limit_MB: float) -> None:
-    """Raise a ValueError if a file, or a file of a folder, is larger than what may ship."""
-    for file in path.rglob("*") if path.is_dir() else [path]:
+def check_size(files: list[Path], limit_MB: float) -> None:
+    """Raise a ValueError if a file is larger than what may ship."""
+    for file in files:
         if file.stat().st_size > limit_MB * 1e6:
             raise ValueError(
                 f"{file} has {file.stat().st_size / 1e6:.1f} MB; at most {limit_MB} MB may ship."

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -22,6 +21,8 @@ import nbformat
 import refresh_handover
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from elit_helpers.core.files import remove_own
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -93,6 +94,14 @@ def run(notebooks: list[Path], results: Path, pages: Path) -> dict[str, dict]:
     return costs
 
 
+def forget(results: Path, pages: Path) -> None:
+    """Delete what an earlier run left; what somebody else put beside it stays."""
+    notes = sorted(results.glob(f"*{refresh_handover.NOTE}"))
+    names = [refresh_handover.handed_over(results, n.name.removesuffix(refresh_handover.NOTE)) for n in notes]
+    remove_own(results, "*.gif", "costs/*.json", *sum(names, []), *(note.name for note in notes))
+    remove_own(pages, "[0-9][0-9]_*.html", "index.html")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--handover", action="store_true", help="renew data/handover from the results")
@@ -104,8 +113,7 @@ def main() -> int:
     if not notebooks:
         sys.exit(f"No notebook to run in {NOTEBOOKS}.")
     if not options.only:  # nothing that an earlier run left may pass for a result of this one
-        for folder in (BUILD / "results", BUILD / "html"):  # never a folder of the user's own
-            shutil.rmtree(folder, ignore_errors=True)
+        forget(BUILD / "results", BUILD / "html")  # never a folder of the user's own
     try:
         run(notebooks, results, BUILD / "html")
     except CourseFailed as error:

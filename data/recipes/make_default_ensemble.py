@@ -133,7 +133,7 @@ def main(folder: Path = HOME) -> None:
         f"(computed kernels, counts), border of {BORDER_A:g} Å left out; false_on_contamination is a mean a "
         "frame, for the movie the sum of eight",
     }
-    eh.save_ensemble(ensemble, folder)
+    eh.save_ensemble(ensemble, folder, overwrite=True)
     shutil.rmtree(partial)
     print(pd.DataFrame(ensemble.card["scores"]).T)
     print(f"{len(ensemble)} members in {folder}")

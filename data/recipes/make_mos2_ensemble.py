@@ -154,7 +154,7 @@ def main(folder: Path = HOME) -> None:
         "scored_on": f"{FRAMES} simulated frames of each kind: computed kernels, 5 to 50 counts/Å² at a peak "
         f"of carbon, 0.09 to 0.19 Å/px, axes up to 19 % apart, border of {BORDER_A:g} Å left out",
     }
-    eh.save_ensemble(ensemble, folder)
+    eh.save_ensemble(ensemble, folder, overwrite=True)
     print(pd.DataFrame(ensemble.card["scores"]).T)
     print(f"{len(ensemble)} members in {folder}")
 

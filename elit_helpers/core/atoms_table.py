@@ -1,4 +1,8 @@
-"""The table of atoms: its columns, the rows that count, those of one frame, and what is asked of it."""
+"""The table of atoms: its columns, the rows that count, those of one frame, and what is asked of it.
+
+Rows are counted by their position. The index belongs to who made the table: put together of several, filtered
+or sorted it has gaps and twins, so that no label says which row is meant.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +23,22 @@ PER_ATOM = ("probability", "position_std_A", "member_share")
 
 def kept(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count; all of them where the table has no column ``kept``."""
-    return table[_counts(table)]
+    return table[counted(table)]
 
 
 def flagged(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that :func:`kept` leaves out."""
-    return table[~_counts(table)]
+    return table[~counted(table)]
 
 
-def _counts(table: pd.DataFrame) -> pd.Series:
-    return table["kept"].astype(bool) if "kept" in table else pd.Series(True, table.index)
+def counted(table: pd.DataFrame) -> np.ndarray:
+    """Mark the rows that count, (M,) bool."""
+    return table["kept"].to_numpy(bool) if "kept" in table else np.ones(len(table), bool)
+
+
+def of_frame(table: pd.DataFrame, frame: int) -> np.ndarray:
+    """Mark the rows of one frame, (M,) bool; all of them where the table does not count frames."""
+    return (table["frame"] == frame).to_numpy(bool) if "frame" in table else np.ones(len(table), bool)
 
 
 def positions(table: pd.DataFrame, pixel_size: float | None = None) -> np.ndarray:
@@ -43,7 +53,7 @@ def one_frame(table: pd.DataFrame, frame: int | None = None, *, name: str = "tab
     if "frame" not in table:
         return table
     if frame is not None:
-        return table[table["frame"] == frame]
+        return table[of_frame(table, frame)]
     if table["frame"].nunique() > 1:
         raise ValueError(f"`{name}` holds several frames; pass one, `{name}[{name}.frame == 0]`.")
     return table

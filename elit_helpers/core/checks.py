@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -121,6 +122,28 @@ def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
     if value not in allowed:
         raise ValueError(f"`{name}` is {value!r}; choose one of {', '.join(map(repr, allowed))}.")
     return value
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return a path of a file or folder; ``~`` is the home.
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    ValueError
+        If it is empty, as a variable of the shell is that was never set: it would stand for the working
+        directory.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError(f"`{name}` is {value!r}; it must be the path of a file or folder, as text or a Path.")
+    if not text.strip() or "\0" in text:
+        raise ValueError(
+            f"`{name}` is {text!r}, which names no file or folder. Is a variable not set? "
+            "Write '.' where the working directory is meant."
+        )
+    return Path(text).expanduser()
 
 
 def check_count(name: str, value: Any, at_least: int = 1, *, otherwise: str = "") -> int:

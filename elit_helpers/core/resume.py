@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.core.checks import CorruptEnsemble, PathLike
+from elit_helpers.core.checks import CorruptEnsemble, PathLike, check_path
 from elit_helpers.core.files import atomic_write
 
 
@@ -65,7 +65,7 @@ class Job:
         """
         if folder is None:
             return cls(None, description)
-        folder, given = Path(folder), plain(description)
+        folder, given = check_path("checkpoint", folder), plain(description)
         path = folder / name
         if path.is_file():
             return cls(folder, go_on(folder, read_json(path), given, free), begun=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
+from elit_helpers.core import control_groups
 from elit_helpers.core.checks import check_choice
 
 RUN_MODES = ("demo", "class", "full")
@@ -32,35 +34,35 @@ def memory_limit() -> tuple[float, str]:
     known = {"the machine": float(psutil.virtual_memory().available)}
     if os.environ.get("MEM_LIMIT", "").isdigit():
         known["$MEM_LIMIT"] = float(os.environ["MEM_LIMIT"])
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = Path(path).read_text().strip() if Path(path).is_file() else ""
-        if text.isdigit():
-            known["the control group"] = float(text)
+    if (free := control_groups.free_bytes()) is not None:
+        known["the control group"] = free
     source = min(known, key=known.get)
     return known[source], source
 
 
 def run_mode() -> str:
     """Return how much is computed: ``"demo"``, ``"class"`` (default) or ``"full"``, from $ELIT_RUN."""
-    return check_choice("ELIT_RUN", os.environ.get("ELIT_RUN", "class"), RUN_MODES)
+    return check_choice("ELIT_RUN", os.environ.get("ELIT_RUN") or "class", RUN_MODES)
 
 
 def threads() -> int:
-    """Return how many threads to compute with: $ELIT_THREADS, else the processors this process may use."""
+    """Return how many threads to compute with: $ELIT_THREADS, else the processors this process may use.
+
+    A container or a job that may keep 1.5 of 64 processors busy gets two.
+    """
     if wanted := os.environ.get("ELIT_THREADS"):
         if not wanted.isdigit() or int(wanted) < 1:
             raise ValueError(f"`ELIT_THREADS` is {wanted!r}; it must be a whole number from 1 up.")
         return int(wanted)
     if "BINDER_SERVICE_HOST" in os.environ or "BINDER_REPO_URL" in os.environ:
         return 1  # Binder shows the processors of the whole host and grants one
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(there, math.ceil(control_groups.processors() or there))
 
 
 def results_dir() -> Path:
     """Return the folder for results: $ELIT_RESULTS, else ``results`` in the current folder."""
-    return Path(os.environ.get("ELIT_RESULTS", "results")).expanduser()
+    return Path(os.environ.get("ELIT_RESULTS") or "results").expanduser()
 
 
 def data_dir() -> Path:
@@ -71,7 +73,8 @@ def data_dir() -> Path:
     FileNotFoundError
         If there is none, as in an installation without a checkout.
     """
-    folder = Path(os.environ.get("ELIT_DATA", Path(__file__).resolve().parents[2] / "data")).expanduser()
+    beside = Path(__file__).resolve().parents[2] / "data"
+    folder = Path(os.environ.get("ELIT_DATA") or beside).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(
             f"The course data are not at {folder}. Clone the project and work inside it, "

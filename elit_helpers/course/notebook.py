@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elit_helpers.core.checks import logger
-from elit_helpers.core.files import atomic_write, provenance, sha256, versions
+from elit_helpers.core.checks import check_path, logger
+from elit_helpers.core.files import atomic_write, provenance, versions
+from elit_helpers.core.own_files import NOTE, Last, own_files
 from elit_helpers.core.settings import data_dir, results_dir, run_mode, threads
 
 
@@ -53,22 +54,23 @@ def take(name: str, *, shipped: bool = False) -> Handover:
     FileNotFoundError
         If it is in neither place.
     ValueError
-        If a copy does not match the hash written beside it.
+        If a copy does not match the hashes written beside it. Files of your own in a folder do not matter.
     """
+    name = _plain(name)
     places = [("your results", results_dir()), ("shipped copy", data_dir() / "handover")][
         1 if shipped else 0 :
     ]
     for origin, folder in places:
         path = folder / name
         if path.exists():
-            note = _sidecar(path)
-            provenance_ = json.loads(note.read_text()) if note.is_file() else {}
-            if provenance_.get("sha256", sha256(path)) != sha256(path):
+            last = Last(folder, name + NOTE)
+            if altered := last.altered():
                 raise ValueError(
-                    f"{path} was changed after it was written (its hash differs from {note.name}). "
-                    "Run the notebook that makes it again, or delete both files to use the shipped copy."
+                    f"{folder}: {', '.join(altered)} was changed after it was written (its hash differs from "
+                    f"{last.note}). Move it away and run the notebook that makes it again, or delete both to "
+                    "use the shipped copy."
                 )
-            return Handover(path, origin, provenance_)
+            return Handover(path, origin, last.content)
     raise FileNotFoundError(
         f"The hand-over file {name!r} is neither in {results_dir()} nor among the shipped copies. "
         "Run the notebook before this one first, or set $ELIT_RESULTS to where its results lie."
@@ -85,6 +87,8 @@ def hand_over(
     **parameters,
 ) -> Path:
     """Write a hand-over file whole or not at all, with its provenance beside it.
+
+    What an earlier run of the notebook left under that name is replaced; other files, in a folder too, stay.
 
     Parameters
     ----------
@@ -105,19 +109,28 @@ def hand_over(
     -------
     Path
         Where it lies now.
+
+    Raises
+    ------
+    FileExistsError
+        If a file of that name is not from a notebook, or was changed since.
     """
-    path = results_dir() / name
-    with atomic_write(path, folder=folder) as target:
-        write(target)
-        note = provenance(made_by, inputs, **parameters) | {"sha256": sha256(target)}
-    with atomic_write(_sidecar(path)) as target:
-        target.write_text(json.dumps(note, indent=1, default=str) + "\n")
-    logger.info("wrote %s", path)
-    return path
+    name = _plain(name)
+    about = provenance(made_by, inputs, **parameters)
+    with own_files(results_dir(), name + NOTE, about) as draft:
+        if folder:
+            (draft / name).mkdir()
+        write(draft / name)
+    logger.info("wrote %s", results_dir() / name)
+    return results_dir() / name
 
 
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + ".provenance.json")
+def _plain(name: str) -> str:
+    """Return the name of a file of the results folder, refusing one that leads out of it."""
+    path = check_path("name", name)
+    if path.name != str(name):
+        raise ValueError(f"`name` is {name!r}; it must be the name of a file in the results folder.")
+    return path.name
 
 
 # --------------------------------------------------------------------------- what a run costs
@@ -223,10 +236,22 @@ def end(notebook: str) -> Note:
         "cpu_s": round(_cpu_seconds() - _meter.cpu, 1),
         "peak_anonymous_MB": round(_meter.peak_bytes / 1e6),
     }
-    with atomic_write(results_dir() / "costs" / f"{notebook}.json") as target:
-        target.write_text(json.dumps(cost, indent=1) + "\n")
+    with atomic_write(_cost_file(notebook)) as target:
+        target.write_text(json.dumps(cost, indent=1) + "\n", encoding="utf-8")
     return Note(
         f"This notebook took **{cost['wall_s']:.0f} s** ({cost['cpu_s']:.0f} s of processor time) "
         f"and **{cost['peak_anonymous_MB']} MB** of memory at its peak.  \n"
         "Please shut its kernel down now (*Kernel → Shut Down Kernel*), so that the next one has the memory."
     )
+
+
+def _cost_file(notebook: str) -> Path:
+    """Return where the cost of a notebook goes, refusing to replace what is none."""
+    path = results_dir() / "costs" / f"{notebook}.json"
+    try:
+        ours = not path.exists() or json.loads(path.read_text(encoding="utf-8"))["notebook"] == notebook
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise FileExistsError(f"{path} was not written by `end`. Move it away, or set ELIT_RESULTS.")
+    return path

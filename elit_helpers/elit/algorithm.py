@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from elit_helpers.core.checks import PathLike, RandomState, check_count, check_frames, check_pixel_size
+from elit_helpers.core.interrupts import Stopped
 from elit_helpers.elit.honeycomb import Honeycomb
 from elit_helpers.elit.patches import check_room
 from elit_helpers.elit.rounds import Pairs, Rounds, one_class, pairs_of
@@ -130,6 +131,8 @@ def run_elit(
         If an argument cannot be used, or `checkpoint` holds a run with other arguments.
     CorruptEnsemble
         If a file of the checkpoint was changed or cut off.
+    Stopped
+        At an interrupt; its `result` is an `ElitResult` of the stages until then, whose `stopped` says so.
     """
     frames, pixel_size = check_frames(frames, "frames"), check_pixel_size(pixel_size)
     sheet, settings = Honeycomb.of(material), settings_of(settings)
@@ -157,15 +160,32 @@ def run_elit(
     stored = Checkpoint.open(checkpoint, arguments, rng)
     classes = sheet.default_classes if both else sheet.default_classes[:1]
     run = Rounds(frames, pixel_size, sheet, settings, score, stored, progress, on_progress, classes)
-    run.first(data if isinstance(data, Ensemble) else None, source)
-    run.select(keep)
-    run.iterate(rounds, source)
-    run.elements(elements)
+    try:
+        run.first(data if isinstance(data, Ensemble) else None, source)
+        run.select(keep)
+        run.iterate(rounds, source)
+        run.elements(elements)
+    except KeyboardInterrupt as interrupt:
+        raise _stopped(run) from interrupt
+    return _result(run, run.last, run.stopped)
+
+
+def _result(run: Rounds, last: str, why: str) -> ElitResult:
+    stages = run.stages
     return ElitResult(
-        pd.DataFrame([stage.row for stage in run.stages.values()]),
-        {name: stage.ensemble for name, stage in run.stages.items()},
-        run.stages[run.last].atoms,
-        pd.DataFrame(run.stages["E_0"].notes["member_scores"]),
-        run.stopped,
-        run.last,
+        pd.DataFrame([stage.row for stage in stages.values()]),
+        {name: stage.ensemble for name, stage in stages.items()},
+        stages[last].atoms,
+        pd.DataFrame(stages["E_0"].notes["member_scores"]) if "E_0" in stages else pd.DataFrame(),
+        why,
+        last,
     )
+
+
+def _stopped(run: Rounds) -> Stopped:
+    """What an interrupt is turned into: which stages there are, where they are kept, how to go on."""
+    names, folder = list(run.stages), run.checkpoint.job.folder
+    what = f"after its stages {', '.join(names)}" if names else "before its first stage was finished"
+    kept = "" if folder is None else f" What is finished is in {folder}; the same call goes on from there."
+    why = f"Algorithm 1 was stopped by an interrupt {what}.{kept}"
+    return Stopped(why, _result(run, names[-1], why) if names else None)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 
-from elit_helpers.core.atoms_table import kept
+from elit_helpers.core.atoms_table import counted
 from elit_helpers.core.checks import (
     check_frames,
     check_pixel_size,
@@ -168,28 +168,29 @@ def assign_in_place(
     table: pd.DataFrame, frames: np.ndarray, pixel_size: float, sheet: Honeycomb, classes: tuple[str, str]
 ) -> pd.DataFrame:
     """Do what `assign_elements` does, in place."""
-    for name in ("relative_brightness", "mean_bond_A", "impurity_chance", "element_chance"):
+    judged, look = np.flatnonzero(counted(table)), {"pixel_size": pixel_size, "sheet": sheet}
+    rows = table.iloc[judged]
+    of_frame, places = rows["frame"].to_numpy(), rows[["row_px", "col_px"]].to_numpy()
+    groups = [np.flatnonzero(of_frame == frame) for frame in pd.unique(of_frame)]
+    bright, bond, second = np.full((3, len(judged)), np.nan)
+    for own in groups:
+        frame = frames[of_frame[own[0]]]
+        bright[own] = candidates.relative_brightness(frame, places[own], **look)
+        bond[own] = candidates.mean_bond(places[own], **look)
+    enough = len(judged) >= 10
+    if enough and len(sheet.elements) == 1:
+        second = impurity_chance(bright, bond, sheet=sheet)
+    elif enough:
+        order = np.concatenate(groups)
+        chance = brighter_chance(bright[order], [places[own] for own in groups], **look)
+        second[order] = chance if classes[1] == sheet.elements[0] else 1 - chance
+    new = {"relative_brightness": bright, "mean_bond_A": bond, "impurity_chance": second}
+    for name, values in (new | {"element_chance": np.maximum(second, 1 - second)}).items():
         table[name] = np.nan
-    judged, places, look = kept(table).index, [], {"pixel_size": pixel_size, "sheet": sheet}
-    for frame, group in table.loc[judged].groupby("frame", sort=False):
-        row_col = group[["row_px", "col_px"]].to_numpy()
-        bright = candidates.relative_brightness(frames[frame], row_col, **look)
-        table.loc[group.index, "relative_brightness"] = bright
-        table.loc[group.index, "mean_bond_A"] = candidates.mean_bond(row_col, **look)
-        places.append((group.index, row_col))
-    if len(judged) < 10:
-        return table
-    if len(sheet.elements) == 1:
-        looks = table.loc[judged, ["relative_brightness", "mean_bond_A"]].to_numpy().T
-        table.loc[judged, "impurity_chance"] = impurity_chance(*looks, sheet=sheet)
-    else:
-        index = np.concatenate([index for index, _ in places])
-        bright = table.loc[index, "relative_brightness"].to_numpy()
-        chance = brighter_chance(bright, [row_col for _, row_col in places], **look)
-        table.loc[index, "impurity_chance"] = chance if classes[1] == sheet.elements[0] else 1 - chance
-    second = table.loc[judged, "impurity_chance"]
-    table.loc[judged, "element"] = np.where(second > 0.5, classes[1], classes[0])
-    table.loc[judged, "element_chance"] = np.maximum(second, 1 - second)
+        table.iloc[judged, table.columns.get_loc(name)] = values
+    if enough:
+        names = np.where(second > 0.5, classes[1], classes[0])
+        table.iloc[judged, table.columns.get_loc("element")] = names
     return table
 
 

@@ -82,6 +82,7 @@ class Rounds:
         before, self.last = self.last, stage
         if self._loaded(stage):
             return
+        logger.info("stage %s begins", stage)
         began, draw = time.perf_counter(), self.checkpoint.rng(stage)
         self.last = before  # if there are no pairs, the stage before stays the last
         images, labels = pairs(draw)
@@ -107,6 +108,7 @@ class Rounds:
             return
         self.last = "E_initial"
         if not self._loaded("E_initial"):
+            logger.info("stage E_initial begins")
             self._note("E_initial", ensemble, time.perf_counter(), "")
 
     def select(self, keep: Sequence[int] | None) -> None:
@@ -114,6 +116,7 @@ class Rounds:
         if self._loaded("E_0"):
             self.last = "E_0"
             return
+        logger.info("stage E_0 begins")
         began, whole = time.perf_counter(), self.stages["E_initial"].ensemble
         ensemble, scores = select_among(whole, self.prediction("E_initial"), self.frames, self.sheet, keep)
         if len(ensemble) == len(whole) and self._seen is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from elit_helpers.core.checks import CorruptEnsemble, PathLike, RandomState, spawn_seeds
-from elit_helpers.core.files import atomic_write, sha256
+from elit_helpers.core.files import atomic_write, remove_own, sha256
 from elit_helpers.core.resume import Job, read_json
 from elit_helpers.ensemble.settings import Ensemble
-from elit_helpers.ensemble.storage import load_ensemble, save_ensemble
+from elit_helpers.ensemble.storage import SAVED, TRAINING, load_ensemble, save_ensemble
 
 _RUN, _ROW, _ATOMS = "run.json", "stage.json", "atoms.npz"
 _TEXT = ("element", "reason")  # columns of the table of atoms
@@ -89,4 +88,23 @@ class Checkpoint:
             np.savez(home / _ATOMS, **columns | {name: columns[name].astype(str) for name in _TEXT})
             record = {"row": stage.row, "notes": stage.notes, "atoms_sha256": sha256(home / _ATOMS)}
             (home / _ROW).write_text(json.dumps(record, indent=1) + "\n")
-        shutil.rmtree(self.members(name), ignore_errors=True)  # what was in it is in the stage now
+        remove_own(self.members(name), *TRAINING)  # what was in it is in the stage now
+
+
+def forget(folder: Path) -> None:
+    """Delete the stages that a run kept in a folder, and no more than that."""
+    ensemble = [f"*/ensemble/{pattern}" for pattern in SAVED]
+    members = [f"*.members/{pattern}" for pattern in TRAINING]
+    killed = [f".{name}-????????/**/*" for name in ("E_*", _RUN)]
+    remove_own(folder, _RUN, "E_*", f"*/{_ROW}", f"*/{_ATOMS}", *ensemble, *members, *killed)
+
+
+def finished_of(folder: Path) -> list[str]:
+    """Name what a folder of stages holds whole, in the order it was made: stages, and members of the next."""
+    homes = sorted((path.stat().st_mtime, path) for path in folder.glob("*") if path.is_dir())
+    stages = [home.name for _, home in homes if (home / _ROW).is_file()]
+    for _, home in homes:
+        members = len(list(home.glob("member_*.safetensors")))
+        if home.suffix == ".members" and members:
+            stages.append(f"{members} members of {home.stem}")
+    return stages

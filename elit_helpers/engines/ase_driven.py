@@ -15,9 +15,11 @@ from ase.calculators.calculator import Calculator
 
 from elit_helpers.core.checks import EngineMissing
 from elit_helpers.engines import quantum
+from elit_helpers.engines.boxed import Boxed
 from elit_helpers.engines.plan import DAMPING_FS, Plan, SimulationError, Snapshot
 
 CHUNK = 5
+VACUUM_A = 8.0  # on each side where the structure ends, for a calculator of the caller's
 Maker = Callable[[Atoms], Calculator]
 
 
@@ -75,7 +77,12 @@ def _prepared(atoms: Atoms, engine: str, calculator: Maker | None, cell: str | N
     moving = atoms.copy()
     if calculator is None:
         quantum.check(engine, moving, cell=cell)
-    moving.calc = calculator(moving) if calculator else quantum.calculator(engine, moving)
+        moving.calc = quantum.calculator(engine, moving)
+    elif (~moving.pbc & moving.cell.any(1)).any():
+        # Whether it repeats a cell where `pbc` is False, nobody can know.
+        moving.calc = Boxed(calculator, moving, VACUUM_A, keep=True)
+    else:
+        moving.calc = calculator(moving)
     return moving
 
 

@@ -22,6 +22,7 @@ from ase.data import chemical_symbols
 from ase.units import Hartree
 
 from elit_helpers.core.checks import EngineMissing, check_positive
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.data.registry import fetch, local_copy
 
 PROGRAM = "dftb+"
@@ -135,7 +136,7 @@ class DftbPlus(Dftb):
     def execute(self):
         """Run the program once. Its whole process group ends with the time limit."""
         output = Path(self.directory) / "dftb.out"
-        with output.open("wb") as log:
+        with Hold() as interrupts, output.open("wb") as log:
             process = subprocess.Popen(
                 [self.program],
                 cwd=self.directory,
@@ -145,7 +146,8 @@ class DftbPlus(Dftb):
                 start_new_session=True,
             )
             try:
-                status = process.wait(self.time_limit_s)
+                with interrupts.let_through():
+                    status = process.wait(self.time_limit_s)
             except subprocess.TimeoutExpired:
                 status = None
             finally:

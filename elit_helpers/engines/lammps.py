@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,11 +23,14 @@ from ase.constraints import FixAtoms
 from ase.data import atomic_masses, atomic_numbers
 
 from elit_helpers.core.checks import EngineMissing
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.engines.plan import SimulationError, Snapshot, held_atoms
+from elit_helpers.structure.box import box_around
 
-VACUUM_A = 15.0  # on each side where the structure ends; beyond the reach of every potential here
+MARGIN_A = 2.0  # from the outermost atoms to where the box ends; LAMMPS moves that wall along with them
 MPI_LIBRARIES = ("libmpi.so.12", "libmpi.12.dylib")
 A_PER_PS = 1.0 / (1000.0 * units.fs)  # LAMMPS "metal" velocities [Å/ps] in ASE's units
+PIECE_ATOM_STEPS = 50_000  # half a second with the slowest potential, AIREBO
 NO_THREADS = frozenset({"lcbop"})  # pair styles that LAMMPS has no variant of with OpenMP
 
 
@@ -75,23 +79,6 @@ def potential_file(name: str) -> Path:
     )
 
 
-def simulation_box(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
-    """The box for LAMMPS: periodic vectors as they are, vacuum in the other directions.
-
-    Returns the cell (3, 3) and its lower corner (3,), both in the caller's frame.
-    """
-    periodic = np.asarray(atoms.pbc, bool)
-    cell = np.array(atoms.cell, float)
-    # Directions without period: an orthonormal completion of those with one (x, y, z for a flake).
-    axes = np.linalg.svd(cell[periodic])[2][periodic.sum() :] if periodic.any() else np.eye(3)
-    corner = np.zeros(3)
-    for row, axis in zip(np.flatnonzero(~periodic), axes, strict=True):
-        along = atoms.positions @ axis
-        cell[row] = axis * (np.ptp(along) + 2 * VACUUM_A)
-        corner += axis * (along.min() - VACUUM_A)
-    return cell, corner
-
-
 class Session:
     """One LAMMPS instance holding one structure. Use `open_session`, which always closes it.
 
@@ -128,8 +115,35 @@ class Session:
                     "(relax it first) or the time step is too long."
                 ) from error
 
+    def run(self, steps: int) -> None:
+        """Go on by time steps, in pieces so short that an interrupt is heard between them.
+
+        Pieces go on from one another to the last bit. How many there are depends on the atoms alone.
+        """
+        piece = max(PIECE_ATOM_STEPS // self._count, 1)
+        for done in range(0, steps, piece):
+            self.command(f"run {min(piece, steps - done)} pre no post no")
+
+    def minimise(self, fmax: float, steps: int) -> None:
+        """Go downhill by iterations, which cannot be cut into pieces: each would begin its search anew.
+
+        LAMMPS works in a thread, while this one hears an interrupt and has it end at its next iteration.
+        """
+        with Hold() as interrupts:
+            pool = ThreadPoolExecutor(1)
+            work = pool.submit(self.command, f"minimize 0 {fmax:g} {steps} {40 * steps}")
+            try:
+                with interrupts.let_through():
+                    work.result()
+            except BaseException:
+                self._lmp.lib.lammps_force_timeout(self._lmp.lmp)
+                raise
+            finally:
+                pool.shutdown()
+
     def _build(self, atoms: Atoms, potential: tuple[str, ...]) -> None:
-        cell, self._corner = simulation_box(atoms)
+        self._periodic = np.asarray(atoms.pbc, bool)
+        cell, self._corner = box_around(atoms, MARGIN_A)
         rotation, triangular = np.linalg.qr(cell.T)
         sign = np.sign(np.diag(triangular))
         # LAMMPS wants a along x and b in the xy plane; a mirrored cell has the same energy.
@@ -138,12 +152,14 @@ class Session:
         box[np.abs(box) < 1e-10] = 0.0
         elements = list(dict.fromkeys(atoms.get_chemical_symbols()))
         self.tilted = bool(np.any(box[np.tril_indices(3, -1)]))
-        self.command("units metal", "atom_style atomic", "atom_modify map array", "boundary p p p")
+        # "m": no image where the structure ends; the wall is where it was, or beyond the outermost atom.
+        boundary = " ".join("p" if p else "m" for p in self._periodic)
+        self.command("units metal", "atom_style atomic", "atom_modify map array", f"boundary {boundary}")
         if self.ranks > 1:
             self.command("processors * * 1")  # a sheet is cut across, never along its plane
         self.command(*self._box_lines(box, len(elements)))
         self._fractional = (atoms.positions - self._corner) @ np.linalg.inv(cell)
-        self._edges = None
+        self._edges, self._lengths = None, np.diag(box)
         self._place(atoms, box, elements)
         style, *files = potential
         paths = " ".join(f'"{potential_file(file)}"' for file in files)
@@ -165,8 +181,8 @@ class Session:
         return [*tilt_rule, f"region box {shape} {edges}{tilts} units box", f"create_box {types} box"]
 
     def _place(self, atoms: Atoms, box: np.ndarray, elements: list[str]) -> None:
-        inside = self._fractional - np.floor(self._fractional)
-        inside[inside >= 1.0] = 0.0
+        inside = self._fractional - np.where(self._periodic, np.floor(self._fractional), 0.0)
+        inside[self._periodic & (inside >= 1.0)] = 0.0
         number = {element: k + 1 for k, element in enumerate(elements)}
         self._count = len(atoms)
         ids = list(range(1, self._count + 1))
@@ -218,16 +234,19 @@ class Session:
         return "free"
 
     def snapshot(self) -> Snapshot:
-        """Read positions, velocities, forces and energy; positions go on through the periodic boundary."""
+        """Read positions, velocities, forces and energy; positions go on through the periodic boundary.
+
+        Where there is none the walls come and go with the atoms, and positions count from where they were.
+        """
         edges = self._lmp.extract_box()[:5]
         if edges != self._edges:  # of a box that has changed, or at the first look
             low, high, xy, yz, xz = self._edges = edges
-            box = np.diag(np.subtract(high, low))
+            box = np.diag(np.where(self._periodic, np.subtract(high, low), self._lengths))
             box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
-            self._low, self._to_fractional = np.array(low), np.linalg.inv(box)
+            self._low, self._to_fractional = np.where(self._periodic, low, 0.0), np.linalg.inv(box)
             self._cell = box @ self._to_lammps.T
         fractional = (self._get("x") - self._low) @ self._to_fractional
-        fractional -= np.rint(fractional - self._fractional)
+        fractional -= np.where(self._periodic, np.rint(fractional - self._fractional), 0.0)
         self._fractional = fractional
         back = self._to_lammps.T
         return Snapshot(

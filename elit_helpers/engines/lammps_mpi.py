@@ -21,6 +21,7 @@ from pathlib import Path
 from ase import Atoms
 
 from elit_helpers.core.checks import EngineMissing
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.engines import lammps_runs
 from elit_helpers.engines.plan import Plan, SimulationError, Snapshot
 
@@ -43,7 +44,11 @@ def mpiexec() -> str:
 def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[Snapshot]:
     """As `lammps_runs.dynamics`, in `plan.ranks` processes."""
     program = mpiexec()
-    with tempfile.TemporaryDirectory(prefix="elit-") as folder, socket.socket(socket.AF_UNIX) as server:
+    with (
+        Hold() as interrupts,
+        tempfile.TemporaryDirectory(prefix="elit-") as folder,
+        socket.socket(socket.AF_UNIX) as server,
+    ):
         Path(folder, "task").write_bytes(pickle.dumps((atoms, potential, plan)))
         server.bind(f"{folder}/socket")
         server.listen(1)
@@ -62,10 +67,11 @@ def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[S
                 command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True,
                 env=os.environ | {"OMP_NUM_THREADS": str(plan.threads)},
             )  # fmt: skip
-        try:
-            yield from _received(_connected(server, process, folder), folder)
-        finally:
-            _end(process)
+            try:
+                with interrupts.let_through():
+                    yield from _received(_connected(server, process, folder), folder)
+            finally:
+                _end(process)
 
 
 def _connected(server: socket.socket, process: subprocess.Popen, folder: str) -> socket.socket:

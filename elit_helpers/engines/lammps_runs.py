@@ -25,7 +25,7 @@ def dynamics(atoms: Atoms, potential: tuple[str, ...], plan: Plan) -> Iterator[S
         session.command("run 0 post no")
         yield session.snapshot()
         for chunk in plan.chunks():
-            session.command(f"run {chunk} pre no post no")
+            session.run(chunk)
             yield session.snapshot()
 
 
@@ -71,9 +71,8 @@ def minimise(
             moving_cell = cell == "xy" and not stuck
             if moving_cell:
                 session.command(f"fix cell all box/relax x 0 {free_cell} vmax 0.001")
-            session.command(
-                f"min_style {'fire' if stuck else 'cg'}", f"minimize 0 {fmax:g} {chunk} {40 * chunk}"
-            )
+            session.command(f"min_style {'fire' if stuck else 'cg'}")
+            session.minimise(fmax, chunk)
             if moving_cell:
                 session.command("unfix cell")
             before, moment = moment, session.snapshot()

@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from elit_helpers.core.checks import logger, require
+from elit_helpers.core.interrupts import Hold
+from elit_helpers.ensemble.torch_defaults import torch_defaults
 
 UNSURE = -1
 """Label of a pixel from which nothing shall be learned; the loss leaves it out."""
@@ -47,7 +49,8 @@ class _ToLog(io.TextIOBase):
 def contained() -> Iterator[Path]:
     """Let AtomAI run without a trace: all global state comes back in the end.
 
-    Random generators, cuDNN flags, threads and warning filters are restored. The path given is a folder for
+    Random generators, cuDNN flags, threads, warning filters and torch's defaults are restored; within, these
+    are what they are where nobody set others. The path given is a folder for
     whatever it wants to write; it goes away with the context.
     """
     torch = require("torch", _REASON)
@@ -57,13 +60,19 @@ def contained() -> Iterator[Path]:
     cudnn, numpy_state, torch_state = torch.backends.cudnn, np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     cuda_state = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     flags, threads = (cudnn.deterministic, cudnn.benchmark), torch.get_num_threads()
-    with tempfile.TemporaryDirectory(prefix="elit-") as folder, warnings.catch_warnings():
+    with (
+        Hold() as interrupts,
+        tempfile.TemporaryDirectory(prefix="elit-") as folder,
+        warnings.catch_warnings(),
+        torch_defaults(),
+    ):
         try:
             warnings.simplefilter("ignore")  # its own code warns; nothing a learner could change
             torch.set_num_threads(THREADS)
-            with contextlib.redirect_stdout(_ToLog()):
-                _import_atomai()
-            yield Path(folder)
+            with interrupts.let_through():
+                with contextlib.redirect_stdout(_ToLog()):
+                    _import_atomai()
+                yield Path(folder)
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002
             torch.set_rng_state(torch_state)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from elit_helpers.core import checks
-from elit_helpers.core.settings import threads
+from elit_helpers.core.settings import memory_limit, threads
 from elit_helpers.ensemble import networks, tiles
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.images.normalise import normalise
@@ -191,7 +191,8 @@ class _Nets:
                 self.nets = [
                     networks.make_net(w, n_classes=len(e.classes), settings=e.settings) for w in e.weights
                 ]
-            self.pool = ThreadPoolExecutor(threads(), "elit-predict", initializer=networks.use_one_thread)
+            workers = _workers(self.ensemble)
+            self.pool = ThreadPoolExecutor(workers, "elit-predict", initializer=networks.use_one_thread)
             stack.callback(self.pool.shutdown, wait=True, cancel_futures=True)
             self.stack = stack.pop_all()
         return self
@@ -215,6 +216,12 @@ class _Nets:
                     found.members[:, i, rows, cols] = maps
             bar.update(1)
         return found
+
+
+def _workers(ensemble: Ensemble) -> int:
+    """Return how many tiles to predict at once: half the memory there is may go into them."""
+    room = memory_limit()[0] / 2 / tiles.bytes_a_thread(ensemble.settings.filters)
+    return max(1, min(threads(), int(room)))
 
 
 def _empty(ensemble: Ensemble, shape: tuple[int, int, int], members: bool) -> Prediction:

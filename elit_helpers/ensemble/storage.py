@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,24 @@ import pandas as pd
 
 from elit_helpers.core import checks
 from elit_helpers.core.checks import CorruptEnsemble, PathLike, require
-from elit_helpers.core.files import atomic_write, sha256
+from elit_helpers.core.files import sha256
+from elit_helpers.core.interrupts import Hold
+from elit_helpers.core.own_files import own_files
 from elit_helpers.core.resume import Job, fingerprint
 from elit_helpers.ensemble.networks import Weights
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings
 
-_CARD = "card.json"
+_CARD, _HISTORY = "card.json", "history.csv"
+SAVED = (_CARD, _HISTORY, "member_[0-9]*.safetensors", ".elit-????????/**/*")
+"""What `save_ensemble` leaves in a folder, also when it is killed."""
+TRAINING = (
+    "job.json",
+    "baseline.safetensors",
+    "member_[0-9]*.safetensors",
+    ".*.safetensors.part",
+    ".job.json-*/*",
+)
+"""What a training leaves in the folder of its checkpoint."""
 _HOME = Path(__file__).parent / "shipped"
 
 
@@ -36,11 +47,12 @@ def write_weights(path: Path, weights: Weights, notes: dict[str, Any] | None = N
     metadata = {"notes": json.dumps(notes)} if notes is not None else None
     # One fixed name beside it: whatever a killed process left is written over, and never read.
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(numpy_files.save(arrays, metadata))
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
+    with Hold():
+        with part.open("wb") as stream:
+            stream.write(numpy_files.save(arrays, metadata))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
 
 
 def read_weights(path: Path) -> tuple[Weights, dict[str, Any]]:
@@ -92,6 +104,10 @@ class Checkpoint:
         if (path := self._path(name)) is not None:
             write_weights(path, weights, {**self._marks(weights), "losses": list(losses)})
 
+    def finished(self) -> int:
+        """Count the members that are kept; the net that all start from is none."""
+        return 0 if self.job.folder is None else len(list(self.job.folder.glob("member_*.safetensors")))
+
     def _path(self, name: str) -> Path | None:
         return None if self.job.folder is None else self.job.folder / f"{name}.safetensors"
 
@@ -105,39 +121,43 @@ def fingerprint_of(ensemble: Ensemble) -> str:
     return fingerprint([ensemble.weights, ensemble.classes, ensemble.pixel_size, ensemble.temperature])
 
 
-def save_ensemble(ensemble: Ensemble, folder: PathLike) -> Path:
+def save_ensemble(ensemble: Ensemble, folder: PathLike, *, overwrite: bool = False) -> Path:
     """Write an ensemble to a folder, whole or not at all: a safetensors file a member and a readable card.
+
+    What else lies in the folder stays. An ensemble that an earlier call wrote there is replaced with all its
+    members, as long as nobody changed a file of it.
+
+    Parameters
+    ----------
+    folder
+        Where to; made if it is not there.
+    overwrite
+        True to replace files of the same names whoever wrote or changed them, and nothing else.
 
     Returns
     -------
     Path
         The folder.
+
+    Raises
+    ------
+    FileExistsError
+        If a file of one of these names is not of such an ensemble, or was changed since; each is named.
     """
-    with atomic_write(folder, folder=True) as target:
-        hashes = {}
+    card = {
+        "classes": list(ensemble.classes),
+        "pixel_size": ensemble.pixel_size,
+        "temperature": ensemble.temperature,
+        "network": "atomai Unet",
+        "settings": dataclasses.asdict(ensemble.settings),
+        "card": ensemble.card,
+    }
+    json.dumps(card)  # raises a TypeError for what could not be read back
+    with own_files(folder, _CARD, card, overwrite=overwrite) as target:
         for i, weights in enumerate(ensemble.weights):
-            name = f"member_{i:02d}.safetensors"
-            write_weights(target / name, weights)
-            hashes[name] = sha256(target / name)
-        card = {
-            "classes": list(ensemble.classes),
-            "pixel_size": ensemble.pixel_size,
-            "temperature": ensemble.temperature,
-            "network": "atomai Unet",
-            "settings": dataclasses.asdict(ensemble.settings),
-            "card": ensemble.card,
-            "sha256": hashes,
-        }
-        (target / _CARD).write_text(_readable(card) + "\n", encoding="utf-8")
-        if len(ensemble.history):
-            ensemble.history.round({"loss": 6}).to_csv(target / "history.csv", index=False)
-    return Path(folder)
-
-
-def _readable(card: dict[str, Any]) -> str:
-    """Return JSON with a line for each entry, and short lists on one."""
-    text = json.dumps(card, indent=1, ensure_ascii=False)
-    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m[1]) + "]", text)
+            write_weights(target / f"member_{i:02d}.safetensors", weights)
+        ensemble.history.round({"loss": 6}).to_csv(target / _HISTORY, index=False)
+    return checks.check_path("folder", folder)
 
 
 def load_ensemble(folder: PathLike) -> Ensemble:
@@ -150,7 +170,7 @@ def load_ensemble(folder: PathLike) -> Ensemble:
     CorruptEnsemble
         If the card cannot be read, or a member is missing or was changed; the file is named.
     """
-    folder = Path(folder)
+    folder = checks.check_path("folder", folder)
     if not (folder / _CARD).is_file():
         raise FileNotFoundError(
             f"{folder} holds no ensemble: {_CARD} is not there. Pass a folder made by save_ensemble, "
@@ -161,20 +181,32 @@ def load_ensemble(folder: PathLike) -> Ensemble:
         # Cards from before these could be chosen
         settings = TrainSettings(**{"layers": (1, 2, 2, 3), **card["settings"]})
         classes, temperature = tuple(card["classes"]), float(card.get("temperature", 1.0))
-        names, pixel_size = card["sha256"], float(card["pixel_size"])
-        if not names or any(Path(name).name != name for name in names):
+        hashes, pixel_size = dict(card["sha256"]), float(card["pixel_size"])
+        logged = hashes.pop(_HISTORY, None)
+        if not hashes or any(Path(name).name != name for name in hashes):
             raise ValueError("it lists no member, or one outside the folder")
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise CorruptEnsemble(
             f"{folder / _CARD} cannot be read ({error}). Train or download it again."
         ) from error
-    weights = [_load_member(folder / name, expected) for name, expected in sorted(names.items())]
-    log = folder / "history.csv"
-    history = pd.read_csv(log) if log.is_file() else pd.DataFrame(columns=["member", "step", "loss"])
+    weights = [_load_member(folder / name, expected) for name, expected in sorted(hashes.items())]
+    history = _load_history(folder / _HISTORY, logged)
     return Ensemble(classes, weights, settings, pixel_size, card["card"], history, temperature)
 
 
 def _load_member(path: Path, expected: str) -> Weights:
+    _check_whole(path, expected)
+    return read_weights(path)[0]
+
+
+def _load_history(path: Path, expected: str | None) -> pd.DataFrame:
+    """Read the losses; cards from before they had a hash may have none."""
+    if expected is not None:
+        _check_whole(path, expected)
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["member", "step", "loss"])
+
+
+def _check_whole(path: Path, expected: str) -> None:
     if not path.is_file():
         raise CorruptEnsemble(
             f"{path} is missing, though {_CARD} lists it. Train or download the ensemble again."
@@ -182,9 +214,8 @@ def _load_member(path: Path, expected: str) -> Weights:
     if sha256(path) != expected:
         raise CorruptEnsemble(
             f"{path} does not match its hash in {_CARD}: it was changed or cut off. "
-            "Delete the folder and train or download the ensemble again."
+            "Delete it and train or download the ensemble again."
         )
-    return read_weights(path)[0]
 
 
 def shipped_materials() -> tuple[str, ...]:

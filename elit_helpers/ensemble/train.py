@@ -12,6 +12,7 @@ import pandas as pd
 from elit_helpers.core import checks, resume
 from elit_helpers.core.checks import PathLike, RandomState
 from elit_helpers.core.files import versions
+from elit_helpers.core.interrupts import stopped_as
 from elit_helpers.ensemble import jobs, networks, storage
 from elit_helpers.ensemble.networks import UNSURE, Weights
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of, with_elements
@@ -72,6 +73,8 @@ def train_ensemble(
         training.
     CorruptEnsemble
         If a file in `checkpoint` was changed or cut off; it is named.
+    Stopped
+        At an interrupt; the text says what `checkpoint` holds.
     """
     settings = settings_of(settings)
     classes = tuple(classes)
@@ -89,9 +92,10 @@ def train_ensemble(
         checks.progress(total=total, desc="training", enabled=progress) as bar,
     ):
         job = networks.Job(images, labels, len(classes), settings, folder)
-        watch = jobs.Watch(bar, on_progress)
-        weights = _train_members(job, seeds, start, storage.Checkpoint(kept), workers, watch)
-        watch.look(last=True)
+        watch, store = jobs.Watch(bar, on_progress), storage.Checkpoint(kept)
+        with stopped_as(lambda _: _how_far(store, settings.members)):
+            weights = _train_members(job, seeds, start, store, workers, watch)
+            watch.look(last=True)
     card = {
         "member_seeds": seeds[1:],
         "baseline_seed": seeds[0],
@@ -130,6 +134,17 @@ def _train_members(
         origins = [None] * n
     trained = train([task(i, seed, origin) for i, (seed, origin) in enumerate(zip(seeds[1:], origins))])
     return [trained[i] for i in range(n)]
+
+
+def _how_far(store: storage.Checkpoint, members: int) -> str:
+    """Say to an interrupt what there is of the members."""
+    where = store.job.folder
+    if where is None:
+        return "The training was stopped by an interrupt; without a `checkpoint` nothing of it is kept."
+    return (
+        f"The training was stopped by an interrupt: {store.finished()} of {members} members are in {where}. "
+        "The same call trains the others."
+    )
 
 
 def _describe(

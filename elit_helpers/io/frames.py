@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from elit_helpers.core.checks import EngineMissing
+from elit_helpers.io.tones import Coloured, without_colour
 
 IN_MEMORY_MB = 256
 """Stacks up to this size as float32 are read whole; larger ones stay on disk."""
@@ -91,50 +93,23 @@ def _why_not(shape, dtype):
 def in_memory(title: str, array: Any, **known: Any) -> Signal:
     """Return the signal of an array that is there already; grey saved as equal colours becomes grey."""
     array = np.asarray(array)
-    while array.ndim > 2 and array.shape[-1] == 1:
-        array = array[..., 0]
-    array, colour = _without_colour(array)
+    array, colour = without_colour(array.reshape(without_ones(array.shape)))
     if colour:
         known["why_not"] = f"a colour picture of shape {array.shape}"
-    return Signal(title, array.shape, array.dtype, lambda start, stop: _as_stack(array)[start:stop], **known)
+    return Signal(title, array.shape, array.dtype, lambda start, stop: as_stack(array)[start:stop], **known)
 
 
-def _as_stack(array):
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape without axes of length one, of which two are kept at least."""
+    kept = list(shape)
+    while len(kept) > 2 and 1 in kept:
+        kept.remove(1)
+    return tuple(kept)
+
+
+def as_stack(array: np.ndarray) -> np.ndarray:
+    """Return an array (..., H, W) as frames (N, H, W); contiguous ones are not copied."""
     return array.reshape(-1, *array.shape[-2:])
-
-
-def _without_colour(array):
-    """Grey from channels that are equal, and whether there is colour that no one can take back."""
-    if array.dtype.names is not None and set(array.dtype.names) <= set("RGBA"):
-        array = np.stack([array[name] for name in array.dtype.names], -1)
-    if array.ndim < 3 or array.shape[-1] not in (3, 4) or min(array.shape[-3:-1]) < 16:
-        return array, False
-    if (array[..., :3] == array[..., :1]).all():
-        return array[..., 0], False
-    return array, True
-
-
-@dataclass
-class RawFile:
-    """Frames that lie one behind the other in a file; nothing is mapped, so memory stays at one frame."""
-
-    path: Path
-    offset: int
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    def __post_init__(self):
-        self.dtype = np.dtype(self.dtype)
-        needed = self.offset + math.prod(self.shape) * self.dtype.itemsize
-        there = os.path.getsize(self.path)
-        if there < needed:
-            raise ValueError(f"it ends after {there:,} of {needed:,} bytes")
-
-    def __call__(self, start: int, stop: int) -> np.ndarray:
-        height, width = self.shape[-2:]
-        count = (stop - start) * height * width
-        offset = self.offset + start * height * width * self.dtype.itemsize
-        return np.fromfile(self.path, self.dtype, count, offset=offset).reshape(-1, height, width)
 
 
 @dataclass
@@ -158,6 +133,7 @@ class ZippedArray:
             )
             self.shape, self.fortran, self.dtype = header(file)
             self._start = file.tell()
+        self.shape = without_ones(self.shape)
         if self.dtype.hasobject:
             raise ValueError("it holds Python objects, which can run code when read")
 
@@ -167,11 +143,11 @@ class ZippedArray:
     def whole(self) -> np.ndarray:
         """The array; for small ones, and those that are stored column by column."""
         with np.load(self.path) as archive:
-            return archive[self.member.removesuffix(".npy")]
+            return archive[self.member.removesuffix(".npy")].reshape(self.shape)
 
     def __call__(self, start: int, stop: int) -> np.ndarray:
         if self.fortran or len(self.shape) < 2:
-            return _as_stack(self.whole())[start:stop]
+            return as_stack(self.whole())[start:stop]
         height, width = self.shape[-2:]
         size = height * width * self.dtype.itemsize
         if self._open is None:
@@ -284,6 +260,10 @@ class Frames:
                 block = np.asarray(self._signal.read(start, stop))
                 if block.shape != (stop - start, *self.shape[1:]):
                     raise ValueError(f"{block.size} numbers came instead of {math.prod(self.shape[1:])}")
+            except EngineMissing:
+                raise
+            except Coloured as error:
+                raise ValueError(f"{self._name}: frame {number} is {error}. Leave it out.") from error
             except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
                 raise ValueError(
                     f"{self._name}: frame {number} could not be read: {error}. Is the file whole?"

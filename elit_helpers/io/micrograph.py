@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core.checks import PathLike, check_choice, check_pixel_size, logger
+from elit_helpers.core.checks import PathLike, check_choice, check_path, check_pixel_size, logger
 from elit_helpers.core.coordinates import extent
 from elit_helpers.io.axes import SETTINGS
 from elit_helpers.io.formats import picture
@@ -164,10 +163,12 @@ def load_image(
     Notes
     -----
     Whole counts become float32, which is exact up to 2²⁴ (16.8 million); beyond it they are rounded, and a
-    note says so. Where rows and columns have different sizes, `pixel_size` is their geometric mean and both
-    are in ``metadata``, with a note.
+    note says so. What a file says of its numbers is carried out, with a note: white that is zero is turned
+    round, ImageJ's calibration of whole numbers applied, transparency left out, a picture on its side turned
+    upright; colours that are all equal are grey, others are refused. Where rows and columns have different
+    sizes, `pixel_size` is their geometric mean and both are in ``metadata``, with a note.
     """
-    path = Path(path).expanduser()
+    path = check_path("path", path)
     check_choice("lazy", lazy, ("auto", True, False))
     given = None if pixel_size is None else check_pixel_size(pixel_size)
     chosen, lines = picture(path, signal, same_scale=given is None)

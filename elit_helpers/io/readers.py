@@ -1,14 +1,14 @@
-"""Readers for NumPy, HDF5, TIFF and picture files: each gives the file's signals, hardly read yet.
+"""The readers that are not RosettaSciIO's, by suffix; those of NumPy and HDF5: signals, hardly read yet.
 
-They are not RosettaSciIO's, so that large stacks stay on disk frame by frame and scales that ImageJ wrote
-count; everything else is left to it.
+They are there so that large stacks stay on disk frame by frame, and for what a file says of its numbers and
+its scale; everything else is left to RosettaSciIO.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
+import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,23 +16,30 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.core.checks import EngineMissing, require
+from elit_helpers.core.checks import require
 from elit_helpers.io import rosettasciio
-from elit_helpers.io.axes import plain_unit, settings, to_angstrom
-from elit_helpers.io.frames import RawFile, Signal, ZippedArray, in_memory
+from elit_helpers.io.axes import settings
+from elit_helpers.io.frames import Signal, ZippedArray, as_stack, in_memory, without_ones
+from elit_helpers.io.pictures import SUFFIXES, read_picture
+from elit_helpers.io.tiff import read_tiff
+from elit_helpers.io.tones import TURNED, WHITE_IS_ZERO, turned_round, upright
+
+_IMAGE = {"CLASS", "IMAGE_SUBCLASS", "IMAGE_WHITE_IS_ZERO", "DISPLAY_ORIGIN"}
 
 
 def _read_npy(path: Path) -> list[Signal]:
     array = _load_plain(path, mmap_mode="r")
-    if (
-        not isinstance(array, np.memmap)
-        or array.ndim < 2
-        or not array.flags.c_contiguous
-        or _maybe_colour(array)
-    ):
+    if not isinstance(array, np.memmap) or array.ndim < 2 or _maybe_colour(array):
         return [in_memory(path.stem, array)]
-    shape = _without_ones(array.shape)
-    return [Signal(path.stem, shape, array.dtype, RawFile(path, array.offset, shape, array.dtype))]
+    shape = without_ones(array.shape)
+
+    def read(start, stop):  # mapped anew each time, so that memory stays at the frames asked for
+        return np.array(as_stack(np.load(path, mmap_mode="r").reshape(shape))[start:stop])
+
+    whole = (
+        1 if array.flags.c_contiguous else math.prod(shape[:-2])
+    )  # by columns, frames lie among each other
+    return [Signal(path.stem, shape, array.dtype, read, block=whole)]
 
 
 def _load_plain(path, **options):
@@ -48,14 +55,6 @@ def _load_plain(path, **options):
 
 def _maybe_colour(array):
     return array.ndim > 2 and array.shape[-1] in (1, 3, 4)
-
-
-def _without_ones(shape):
-    """A shape without axes of length one, of which two are kept at least."""
-    shape = list(shape)
-    while len(shape) > 2 and 1 in shape:
-        shape.remove(1)
-    return tuple(shape)
 
 
 def _read_npz(path: Path) -> list[Signal]:
@@ -126,19 +125,40 @@ def _dataset(path, name, item, known):
             for axis in kept:
                 index[axis] = slice(None)
             if len(shape) == 2:
-                return file[name][tuple(index)][None]
+                return meant(file[name][tuple(index)][None])
             index[kept[0]] = slice(start, stop)
-            return file[name][tuple(index)]
+            return meant(file[name][tuple(index)])
 
     item_ndim = item.ndim
     told, notes = _of_this_scan(known)
+    meant, said, coloured = _image_attributes(item)
+    notes += said
     described: dict[str, Any] = {"metadata": {"dataset": name, "notes": notes} | known | settings(told)}
     with contextlib.suppress(KeyError, TypeError, ValueError):  # "NA" says that nobody wrote it down
         described["sizes"] = (10 * float(known["scan size"]) / shape[-1],) * 2
-    if shape[-1] in (3, 4) and len(shape) == 3:
+    if coloured:
+        described["why_not"] = f"a colour picture of shape {shape}"
+    elif shape[-1] in (3, 4) and len(shape) == 3:
         return in_memory(name, item[()].reshape(shape), **described)
     block = item.chunks[kept[0]] if item.chunks and len(shape) == 3 else 1
     return Signal(name, shape, item.dtype, read, block=block, **described)
+
+
+def _image_attributes(item):
+    """What a dataset that is marked as an IMAGE says: how to read its numbers, notes, whether in colour."""
+    said = {name: item.attrs[name] for name in item.attrs if name in _IMAGE}
+    said = {name: v.decode() if isinstance(v, bytes) else v for name, v in said.items()}
+    if said.get("CLASS") != "IMAGE":
+        return np.asarray, [], False
+    white = bool(np.any(said.get("IMAGE_WHITE_IS_ZERO", 0)))
+    turn = {"UR": 2, "LR": 3, "LL": 4}.get(said.get("DISPLAY_ORIGIN"), 1)
+
+    def meant(frames):
+        return upright(turned_round(frames) if white else frames, turn)
+
+    planes = said.get("IMAGE_SUBCLASS") == "IMAGE_TRUECOLOR" and item.shape[0] == 3
+    notes = [note for note, holds in ((WHITE_IS_ZERO, white), (TURNED, turn > 1)) if holds]
+    return meant, notes, planes or said.get("IMAGE_SUBCLASS") == "IMAGE_INDEXED"
 
 
 def _of_this_scan(known):
@@ -165,115 +185,8 @@ def _json_of(text):
     return loaded if isinstance(loaded, dict) else {"metadata": loaded}
 
 
-_CUT_SHORT = re.compile(r"failed to reshape|corrupted|truncated|invalid page offset|is missing")
-
-_BY_TIFFFILE = (1, 8, 32773, 32946)  # none, deflate (twice), PackBits: what it unpacks without imagecodecs
-
-
-def _read_tiff(path: Path) -> list[Signal]:
-    tifffile = require("tifffile", "Reading TIFF")
-    try:
-        with rosettasciio.heard("tifffile") as said, tifffile.TiffFile(path) as file:
-            imagej = file.imagej_metadata or {}
-            signals = [_series(path, one, i, imagej) for i, one in enumerate(file.series)]
-            plain = all(int(one.keyframe.compression) in _BY_TIFFFILE for one in file.series)
-    except (tifffile.TiffFileError, ValueError, RuntimeError) as error:
-        if "imagecodecs" in str(error):
-            raise EngineMissing(
-                f"{path.name} is compressed in a way that needs imagecodecs: {error}. Install it with "
-                "`pip install imagecodecs`, or save the TIFF without compression."
-            ) from error
-        raise ValueError(f"{path.name} could not be read as TIFF: {error}. Is the file whole?") from error
-    if cut := next((line for line in said if _CUT_SHORT.search(line)), None):
-        raise ValueError(f"{path.name} could not be read as TIFF: {cut}. Is the file whole?")
-    if plain and not any(any(s.sizes) for s in signals) and sum(s.megabytes for s in signals) < 256:
-        _borrow_axes(path, signals)
-    return signals
-
-
-def _series(path, series, number, imagej):
-    """One series of a TIFF: pages of one shape that belong together."""
-    page, shape = series.keyframe, _without_ones(series.shape)
-    unit = _tiff_unit(page, imagej)
-    sizes = tuple(
-        to_angstrom(tag.value[1] / tag.value[0], unit) if tag is not None and tag.value[0] else None
-        for tag in (page.tags.get("YResolution"), page.tags.get("XResolution"))
-    )
-    described: dict[str, Any] = {"metadata": {"unit": unit} | settings(imagej), "sizes": sizes}
-    if interval := imagej.get("finterval"):
-        described["metadata"].setdefault("frame_time_s", float(interval))
-    title = series.name or f"series {number}"
-    if series.dataoffset is not None and shape[-1] not in (3, 4):
-        return Signal(
-            title, shape, series.dtype, RawFile(path, series.dataoffset, shape, series.dtype), **described
-        )
-    pages = [getattr(p, "index", None) for p in series.pages]
-    if tuple(page.shape) != shape[-2:] or not all(isinstance(p, int) for p in pages):
-        return in_memory(title, series.asarray(), **described)
-    if len(pages) == 1:
-        return in_memory(title, _pages(path, pages)[0], **described)
-    return Signal(title, shape, series.dtype, lambda a, b: _pages(path, pages[a:b]), block=8, **described)
-
-
-def _pages(path, numbers):
-    """Pages of a TIFF by their numbers; by Pillow where tifffile would need a package more (LZW, JPEG)."""
-    tifffile, image = require("tifffile", "Reading TIFF"), require("PIL.Image", "Reading TIFF")
-    try:
-        with tifffile.TiffFile(path) as file:
-            return np.stack([file.pages[i].asarray() for i in numbers])
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        frames = []
-        try:
-            with image.open(path) as picture:
-                for number in numbers:
-                    picture.seek(number)
-                    frames.append(np.array(picture))
-        except OSError:
-            raise error from None  # Pillow cannot either: what tifffile asks for helps
-        return np.stack(frames)
-
-
-def _tiff_unit(page, imagej):
-    """The unit of a TIFF's resolution; "" where it says nothing of the sample."""
-    unit = plain_unit(imagej.get("unit"))
-    code = page.tags.get("ResolutionUnit")
-    if not unit and code is not None and int(code.value) == 3:
-        unit = "cm"  # programs write inches when they know nothing; those mean nothing here
-    return unit
-
-
-def _borrow_axes(path, signals):
-    """Take scale and settings from RosettaSciIO, which knows the private tags of several makers."""
-    for plugin in rosettasciio.plugins(".tif"):
-        try:
-            others = rosettasciio.read(path, plugin)
-        except (ValueError, EngineMissing):
-            continue  # the picture itself is read already; nothing is known of its scale
-        for signal, other in zip(signals, others):
-            if not signal.metadata.get("unit"):
-                signal.sizes, signal.metadata = other.sizes, other.metadata | signal.metadata
-                signal.metadata["unit"] = other.metadata.get("unit", "")
-
-
-def _read_picture(path: Path) -> list[Signal]:
-    image = require("PIL.Image", "Reading pictures")
-    sequence = require("PIL.ImageSequence", "Reading pictures")
-    with image.open(path) as picture:
-        mode, kind = picture.mode, picture.format
-        frames = [np.asarray(p.convert("RGB") if p.mode == "P" else p) for p in sequence.Iterator(picture)]
-    known: dict[str, Any] = {"mode": mode}
-    if kind == "JPEG":
-        known["notes"] = [
-            "JPEG is lossy: it smooths noise and faint atoms in blocks of 8 px. Use the original file."
-        ]
-    return [in_memory(path.stem, np.stack(frames) if len(frames) > 1 else frames[0], metadata=known)]
-
-
 READERS: dict[str, Callable[[Path], list[Signal]]] = {
-    ".npy": _read_npy, ".npz": _read_npz, ".tif": _read_tiff, ".tiff": _read_tiff, ".hdf5": _read_hdf5,
-    ".h5": _read_hdf5, ".png": _read_picture, ".jpg": _read_picture, ".jpeg": _read_picture,
-    ".bmp": _read_picture, ".gif": _read_picture, ".pgm": _read_picture,
-}  # fmt: skip
+    ".npy": _read_npy, ".npz": _read_npz, ".tif": read_tiff, ".tiff": read_tiff, ".hdf5": _read_hdf5,
+    ".h5": _read_hdf5,
+} | dict.fromkeys(SUFFIXES, read_picture)  # fmt: skip
 """Formats read without RosettaSciIO: so that stacks stay on disk, or because it takes no scale from them."""

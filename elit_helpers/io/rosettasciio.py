@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import importlib
 import logging
 import traceback
@@ -17,6 +19,7 @@ import numpy as np
 from elit_helpers.core.checks import EngineMissing, require
 from elit_helpers.io.axes import is_reciprocal, mapped, plain_unit, settings, to_angstrom, to_seconds
 from elit_helpers.io.frames import Signal, in_memory
+from elit_helpers.io.mrc import read_mrc
 
 _NO_IMAGES = frozenset(
     (
@@ -66,6 +69,8 @@ def read(path: Path, plugin: dict[str, Any]) -> list[Signal]:
         If the file cannot be read.
     """
     reader = _module(plugin, path).file_reader
+    if plugin["name"] == "MRC":
+        reader = functools.partial(read_mrc, reader)
     options = {"select_type": "images"} if plugin["name"] == "EMD" else {}  # no spectra from Velox files
     if _size_mb(path) > _LAZY_MB:
         signals = _left_on_disk(reader, path, options)
@@ -81,6 +86,30 @@ def read(path: Path, plugin: dict[str, Any]) -> list[Signal]:
             f"{path.name} could not be read by RosettaSciIO's {plugin['name']}: {type(error).__name__}: "
             f"{error}. Is the file whole?"
         ) from error
+
+
+def read_axes(path: Path, plugin: dict[str, Any]) -> list[tuple[tuple, dict[str, Any]]]:
+    """Return sizes [Å/px] and metadata of each signal in a file, whose numbers are left alone if it is large.
+
+    Raises
+    ------
+    EngineMissing
+        If that reader needs a package that is not installed.
+    ValueError
+        If the file cannot be read.
+    """
+    if _size_mb(path) <= _LAZY_MB:
+        return [(signal.sizes, signal.metadata) for signal in read(path, plugin)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # what it leaves open is closed at the end of this
+        try:
+            found, notes = _quietly(_module(plugin, path).file_reader, path, lazy=True)
+            return [(signal.sizes, signal.metadata) for signal in _signals(found, notes)]
+        except Exception as error:
+            raise ValueError(f"{path.name} could not be read by RosettaSciIO: {error}") from error
+        finally:
+            found = None
+            gc.collect()
 
 
 def _left_on_disk(reader, path, options):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.core.checks import ElitError, PathLike, check_count, check_frames, logger
+from elit_helpers.core.checks import ElitError, PathLike, check_count, check_frames, check_path, logger
+from elit_helpers.core.files import check_folder, made, remove_own
+from elit_helpers.core.interrupts import Hold
 from elit_helpers.core.resume import Job
 from elit_helpers.elit.algorithm import ElitResult, run_elit
+from elit_helpers.elit.stages import finished_of, forget
 from elit_helpers.ensemble.settings import Ensemble, TrainSettings, settings_of
-from elit_helpers.ensemble.storage import fingerprint_of, save_ensemble
+from elit_helpers.ensemble.storage import SAVED, fingerprint_of, save_ensemble
 from elit_helpers.images.masks import NET_PIXEL
 from elit_helpers.images.recipes import RECIPES
 from elit_helpers.io.micrograph import Micrograph
@@ -28,6 +30,7 @@ from elit_helpers.samples.materials import material_of
 MOST_PIXELS = 6_000_000  # of the net's own size, in all frames: the maps of five members then take 400 MB
 _NOTE, _STAGES, _RESULT = "adapt.json", "stages", "result"
 _TABLES = {"history": "stages.csv", "member_scores": "member_scores.csv", "atoms": "atoms_found.csv"}
+_FILES = (*SAVED, *_TABLES.values())
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def adapt_ensemble(
     ------
     FileNotFoundError, ValueError, NoAtomsFound, CorruptEnsemble
         Each says what to do.
+    Stopped
+        At an interrupt; what was finished until then is in ``FOLDER.partial``.
     """
     folder = check_new_folder(folder)
     origin, trained = _origin(start, check_material(material), settings, members)
@@ -128,17 +133,19 @@ def adapt_ensemble(
         warnings += _without_gain(result)
         about = {"adapted_to": micrograph.name, "pixel_size_source": source, "warnings": warnings}
         about |= {"material": material, "job": job.description}
-        _save(result, about, job.folder / _RESULT, folder)
+        _save(result, about, job.folder / _RESULT)
+    logger.info("wrote %s", folder)
     return Adapted(folder, result, size, source, warnings)
 
 
 # --------------------------------------------------------------------------- what goes in
 def check_new_folder(folder: PathLike) -> Path:
     """Return a folder to make, refusing one that holds something before anything is computed."""
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "is not empty" if folder.is_dir() else "is a file"
-        raise ValueError(f"`folder` is {folder}, which {what}. Choose a name that is not there yet.")
+    folder = check_folder("folder", folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(
+            f"`folder` is {folder}, which is not empty. Choose a name that is not there yet."
+        )
     return folder
 
 
@@ -152,7 +159,7 @@ def _origin(
         if material_of(RECIPES[start].material).name not in ("graphene", material):
             raise ValueError(f"`start` is {start!r}, which does not simulate {material}. Use 'realistic'.")
         return start, settings
-    if isinstance(start, (str, os.PathLike)) and not Path(start).exists():
+    if isinstance(start, (str, os.PathLike)) and not check_path("start", start).exists():
         raise ValueError(
             f"`start` is {os.fspath(start)!r}, neither a folder nor a recipe; the recipes are "
             f"{', '.join(map(repr, RECIPES))}."
@@ -193,34 +200,54 @@ def _without_gain(result: ElitResult) -> list[str]:
 # --------------------------------------------------------------------------- what is left behind
 def partial_of(folder: PathLike) -> Path:
     """Return where `adapt_ensemble` keeps what is finished, until all is."""
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     return folder.with_name(folder.name + ".partial")
 
 
 @contextmanager
 def _partial(folder: Path, description: dict[str, Any]) -> Iterator[Job]:
-    """Give the job, kept beside the folder until it is done; an error that would come again ends it, too."""
+    """Give the job, kept beside the folder until it is done, and then move its result to the folder.
+
+    An error that would come again ends it, too.
+    """
     job = Job.open(partial_of(folder), description, name=_NOTE)
     try:
         yield job
     except (ElitError, ValueError, TypeError):
         if not job.begun:
-            shutil.rmtree(job.folder)
+            with Hold():
+                _forget(job.folder)
         raise
-    shutil.rmtree(job.folder)
+    with Hold(), made(folder.parent):
+        os.replace(job.folder / _RESULT, folder)  # which is not there, or is empty
+        _forget(job.folder)
 
 
-def _save(result: ElitResult, about: dict[str, Any], target: Path, folder: Path) -> None:
-    """Write the last ensemble with its tables, and move it to where it was asked for."""
-    shutil.rmtree(target, ignore_errors=True)
+def _forget(partial: Path) -> None:
+    """Delete what was kept meanwhile; what somebody else put there stays."""
+    forget(partial / _STAGES)
+    remove_own(partial, _NOTE, f".{_NOTE}-????????/*", *(f"{_RESULT}/{name}" for name in _FILES))
+
+
+def how_far(folder: PathLike) -> str:
+    """Say what `adapt_ensemble` has left, after an interrupt, and how to go on."""
+    folder, partial = check_path("folder", folder), partial_of(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        return f"All was done: the ensemble is in {folder}."
+    if not partial.is_dir():
+        return "Nothing was written; the same command begins anew."
+    finished = ", ".join(finished_of(partial / _STAGES))
+    if not finished:
+        return f"No stage is finished yet; the same command goes on in {partial}."
+    return f"What is finished ({finished}) is in {partial}; the same command goes on from there."
+
+
+def _save(result: ElitResult, about: dict[str, Any], target: Path) -> None:
+    """Write the last ensemble with its tables."""
+    remove_own(target, *_FILES)  # of a call that was killed here
     stages = json.loads(result.history.to_json(orient="records"))
     final = result.final
     card = final.card | about | {"stages": stages, "stopped": result.stopped}
     save_ensemble(dataclasses.replace(final, card=card), target)
     for name, file in _TABLES.items():
         getattr(result, name).to_csv(target / file, index=False)
-    if folder.exists():
-        folder.rmdir()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(target, folder)
-    logger.info("wrote %s", folder)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from elit_helpers.calibration.pixel_size import CalibrationFailed, calibrate
-from elit_helpers.core.checks import PathLike, check_choice, check_pixel_size
-from elit_helpers.data.registry import load_real, real_frames
+from elit_helpers.core.checks import PathLike, check_choice, check_path, check_pixel_size
+from elit_helpers.data.real_frames import load_real
+from elit_helpers.data.registry import real_frames
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.ensemble.storage import default_ensemble, load_ensemble, shipped_materials
 from elit_helpers.io.micrograph import Micrograph, load_image
@@ -24,7 +23,7 @@ def open_frames(image: PathLike | Micrograph) -> Micrograph:
     """A file or folder; or, where there is none of that name, a real frame of that name."""
     if isinstance(image, Micrograph):
         return image
-    named = not Path(image).exists() and str(image) in set(real_frames()["name"])
+    named = not check_path("image", image).exists() and str(image) in set(real_frames()["name"])
     return load_real(str(image)) if named else load_image(image)
 
 

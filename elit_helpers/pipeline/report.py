@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,27 @@ from ase.constraints import FixAtoms
 from elit_helpers import plots
 from elit_helpers.core.atoms_table import flagged, kept, one_frame
 from elit_helpers.core.checks import PathLike, RandomState, check_choice, logger, progress, spawn_seeds
-from elit_helpers.core.files import provenance
+from elit_helpers.core.files import provenance, sha256
+from elit_helpers.core.interrupts import stopped_as
+from elit_helpers.core.own_files import check_own, own_files
 from elit_helpers.engines.catalogue import EngineChoice, EngineLike, check_engine, choose_engine
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.finding.locate import find_atoms
 from elit_helpers.geometry.rings import edge_atoms
 from elit_helpers.io.micrograph import Micrograph
+from elit_helpers.pipeline.account import account, doubts, in_words, with_contacts
 from elit_helpers.pipeline.inputs import check_material, ensemble_of, open_frames, resolve_pixel_size
 from elit_helpers.simulate.dynamics import run_md
 from elit_helpers.simulate.relax import relax
 from elit_helpers.simulate.result import Run
 from elit_helpers.structure.convert import to_atoms
-from elit_helpers.structure.write import write_structure
+from elit_helpers.structure.write import FILES, write_atoms
 
 MD_STEPS, TIMESTEP_FS = 200, 1.0
 
+STAGES = 5  # of `run_image`
 BATCH = 4  # frames in memory at a time: a stack on disk may be larger than it
+REPORT, NOTE = ("atoms_found.csv", *FILES, "md_log.csv", "overview.png"), "provenance.json"
 START_K = 600.0  # a relaxed sheet keeps half of it as motion: about 300 K after equipartition
 
 
@@ -46,7 +50,7 @@ class Report:
     pixel_size, pixel_size_source
         What was used [Å/px], and whose word it is: ``"user"``, ``"lattice"`` or ``"file"``.
     atoms_found
-        The table of atoms, every frame, flagged ones included.
+        The table of atoms, every frame, flagged ones included, also those that the structure could not hold.
     structure
         ASE `Atoms` of the chosen frame: measured positions [Å], not relaxed.
     choice, relaxation, dynamics
@@ -109,17 +113,15 @@ def run_image(
     ------
     FileNotFoundError, ValueError, NoAtomsFound, EngineMissing, SimulationError
         Each says what to do.
+    Stopped
+        At an interrupt; the text says during which stage, and `result` is a dict of what was finished before
+        it, named as in `Report`.
     """
     check_material(material)
     check_engine(engine)
     warnings: list[str] = []
-    bar = progress(total=5, desc="reading the image", enabled=show_progress)
-
-    def stage(name: str) -> None:
-        bar.update()
-        bar.set_description(name)
-
-    with bar:
+    done: dict[str, Any] = {}
+    with _stages("reading the image", done, show_progress) as stage:
         nets = ensemble_of(material, ensemble)
         micrograph = open_frames(image)
         warnings += micrograph.metadata.get("notes", [])
@@ -127,26 +129,48 @@ def run_image(
         size, source = resolve_pixel_size(
             micrograph, pixel_size, material=material, frame=frame, warnings=warnings
         )
+        done |= {"micrograph": micrograph, "pixel_size": size, "pixel_size_source": source}
         stage("finding atoms")
-        found = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
-        structure = to_atoms(found, frame=frame, material=material)
+        found = done["atoms_found"] = find_atoms(nets, micrograph.frames, pixel_size=size, batch=BATCH)
+        structure = done["structure"] = to_atoms(found, frame=frame, material=material)
+        done["atoms_found"] = with_contacts(found, structure)
         stage("relaxing")
-        choice = choose_engine(structure, engine)
-        relaxation = relax(_rim_held(structure), engine=choice)
+        choice = done["choice"] = choose_engine(structure, engine)
+        relaxation = done["relaxation"] = relax(_rim_held(structure), engine=choice)
+        counts = account(done["atoms_found"], structure, relaxation)
+        warnings += doubts(counts, relaxation)
         stage("molecular dynamics")
         (seed,) = spawn_seeds(rng, 1)
-        dynamics = run_md(
+        dynamics = done["dynamics"] = run_md(
             relaxation.atoms, engine=choice, rng=seed, every=5, steps=MD_STEPS, timestep_fs=TIMESTEP_FS,
             temperature_K=START_K, ensemble="nve",
         )  # fmt: skip
         stage("reporting")
-    ran = {name: dynamics.info[name] for name in ("timestep_fs", "temperature_K", "ensemble")}
-    report = Report(
-        micrograph, size, source, found, structure, choice, relaxation, dynamics, warnings,
-        provenance={"md": {"steps": MD_STEPS, **ran, "seed": seed}},
-    )  # fmt: skip
-    report.provenance.update(_provenance(report, nets, material))
+        ran = {name: dynamics.info[name] for name in ("timestep_fs", "temperature_K", "ensemble")}
+        md = {"steps": MD_STEPS, **ran, "seed": seed}
+        report = Report(**done, warnings=warnings, provenance={"atoms": counts, "md": md})
+        report.provenance.update(_provenance(report, nets, material))
     return report
+
+
+@contextmanager
+def _stages(first: str, done: dict[str, Any], show_progress: bool) -> Iterator[Callable[[str], None]]:
+    """Tell bar and log which stage begins, and an interrupt during which it came and what was done before."""
+    began = [first]
+
+    def say(_: str) -> str:
+        return f"stopped by an interrupt at stage {len(began)} of {STAGES}, {began[-1]}"
+
+    with progress(total=STAGES, desc=first, enabled=show_progress) as bar, stopped_as(say, lambda: done):
+
+        def stage(name: str) -> None:
+            began.append(name)
+            bar.update()
+            bar.set_description(name)
+            logger.info("%s", name)
+
+        logger.info("%s", first)
+        yield stage
 
 
 def _rim_held(structure: Any) -> Any:
@@ -160,45 +184,53 @@ def _rim_held(structure: Any) -> Any:
     return held
 
 
-def save_report(report: Report, folder: PathLike) -> dict[str, Path]:
-    """Write a report's files into `folder`, all of them or none.
+def summary(report: Report) -> str:
+    """Say in a few lines what was found, what became of each atom, and how far it was relaxed."""
+    found = report.provenance
+    elements = ", ".join(f"{n} {element}" for element, n in found["elements"].items())
+    return (
+        f"{elements} at {report.pixel_size:.4f} Å/px ({report.pixel_size_source}).\n"
+        f"{report.choice.name}: {report.choice.reason}\n"
+        f"{in_words(found['atoms'], report.relaxation)}\n"
+        f"Energy kept to {found['md_energy_drift_meV_per_atom']:.2f} meV/atom over 200 fs.\n"
+    )
+
+
+def save_report(report: Report, folder: PathLike, *, overwrite: bool = False) -> dict[str, Path]:
+    """Write a report's files into `folder`, all of them or none, whatever interrupts.
+
+    What else lies there stays. The files of an earlier report are replaced, as long as nobody changed them.
+
+    Parameters
+    ----------
+    overwrite
+        True to replace files of the same names whoever wrote or changed them, and nothing else.
 
     Returns
     -------
     dict
         Name of each file to its path: ``atoms_found.csv``, ``structure.extxyz``, ``POSCAR``,
         ``structure.lmp``, ``md_log.csv``, ``overview.png`` and ``provenance.json``.
+
+    Raises
+    ------
+    FileExistsError
+        If a file of one of these names is not of such a report, or was changed since.
     """
-    folder = check_folder(folder)
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".elit-") as temporary:
-            beside = Path(temporary)
-            report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
-            write_structure(report.structure, beside)
-            report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
-            (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
-            (beside / "provenance.json").write_text(
-                json.dumps(report.provenance, indent=1, default=str) + "\n"
-            )
-            written = {path.name: folder / path.name for path in sorted(beside.iterdir())}
-            for name, path in written.items():
-                os.replace(beside / name, path)
-    except BaseException:
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
-        raise
-    logger.info("wrote %s", folder)
-    return written
+    folder = check_report_folder(folder, overwrite=overwrite)
+    with own_files(folder, NOTE, report.provenance, overwrite=overwrite) as beside:
+        logger.info("writing %s", folder)
+        report.atoms_found.to_csv(beside / "atoms_found.csv", index=False)
+        for name in FILES:
+            write_atoms(report.structure, beside / name)
+        report.dynamics.log.to_csv(beside / "md_log.csv", index=False)
+        (beside / "overview.png").write_bytes(plots.to_png(overview(report), dpi=120))
+    return {name: folder / name for name in sorted([*REPORT, NOTE])}
 
 
-def check_folder(folder: PathLike) -> Path:
-    """Return a folder to write to, refusing a file of that name before anything is computed."""
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"`folder` is {folder}, which is a file. Choose a folder, or a name not there yet.")
-    return folder
+def check_report_folder(folder: PathLike, *, overwrite: bool = False) -> Path:
+    """Return a folder for a report, refusing one before anything is computed that `save_report` would."""
+    return check_own(folder, NOTE, REPORT, overwrite=overwrite)
 
 
 def overview(report: Report) -> Any:
@@ -233,9 +265,10 @@ def overview(report: Report) -> Any:
 
 
 def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
-    table, source = report.atoms_found, report.micrograph.metadata.get("path")
+    table = report.atoms_found
     reasons = flagged(table)["reason"].value_counts()
-    return provenance("elit_helpers run", [source] if source else []) | {
+    return provenance("elit_helpers run") | {
+        "inputs": _inputs(report.micrograph),
         "material": material,
         "pixel_size_A": report.pixel_size,
         "pixel_size_source": report.pixel_size_source,
@@ -253,3 +286,13 @@ def _provenance(report: Report, nets: Ensemble, material: str) -> dict:
         "md_energy_drift_meV_per_atom": report.dynamics.info["drift_meV_per_atom"],
         "warnings": report.warnings,
     }
+
+
+def _inputs(micrograph: Micrograph) -> dict[str, str]:
+    """Return the hash of what was read: of a folder its frames, and nothing else that lies in it."""
+    if "path" not in micrograph.metadata:
+        return {}
+    path, frames = Path(micrograph.metadata["path"]), micrograph.metadata.get("files")
+    if frames is not None and not path.is_dir():
+        path = path.parent  # it was a pattern of names
+    return {path.name: sha256(path, frames)}

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from elit_helpers.core.checks import PathLike, check_positive
-from elit_helpers.core.files import atomic_write
+from elit_helpers.core.checks import PathLike, check_path, check_positive
+from elit_helpers.core.files import atomic_write, check_file
 from elit_helpers.plots.moving import Moving, MovingStructure, check_trajectory, frame_rows, frame_values
 
 _ENDINGS = (".gif", ".html")
@@ -61,7 +61,8 @@ def animate(
         The ending is another, there is no frame, the frames are not of the same atoms, or `log` has fewer
         rows than there are frames.
     """
-    path = Path(path)
+    check_file("path", path)
+    path = check_path("path", path)
     if path.suffix.lower() not in _ENDINGS:
         raise ValueError(f"`path` is {path.name!r}; name it {' or '.join('*' + e for e in _ENDINGS)}.")
     check_positive("fps", fps, unit="1/s")

@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from ase import Atoms
 
 from elit_helpers.core.checks import PathLike
-from elit_helpers.core.files import atomic_write
+from elit_helpers.core.files import atomic_write, check_file
 from elit_helpers.core.resume import fingerprint, go_on, plain
 from elit_helpers.engines.plan import Snapshot, held_atoms
 from elit_helpers.simulate.record import Record
@@ -60,10 +59,11 @@ def load(path: PathLike, record: Record, job: dict[str, Any], free: Collection[s
     ValueError
         The file cannot be read, or belongs to another structure or to other settings.
     """
-    if not Path(path).exists():
+    path = check_file("checkpoint", path)
+    if not path.exists():
         return None
     try:
-        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         saved = json.loads(str(arrays["job"]))
         log, census = (_table(arrays[name]) for name in ("log", "census"))

@@ -21,6 +21,7 @@ from elit_helpers.core.checks import (
     spawn_seeds,
 )
 from elit_helpers.core.checks import progress as progress_bar
+from elit_helpers.core.interrupts import Stopped
 from elit_helpers.engines.catalogue import Engine, EngineChoice, EngineLike, choose_engine
 from elit_helpers.engines.lammps import NO_THREADS
 from elit_helpers.engines.plan import ENSEMBLES, Plan, SimulationError, Snapshot
@@ -78,30 +79,55 @@ class Simulation:
         self.estimate_s: float | None = None
 
     def run(self, *, progress: bool) -> Run:
-        """Run it to its end, or to where it is stopped."""
-        stopped = None
+        """Run it to its end, or to where its callback ends it.
+
+        Raises
+        ------
+        Stopped
+            At an interrupt; its `result` is the run until then, and so is the checkpoint, if there is one.
+        SimulationError
+            If the engine stops; its `run` is the run until then.
+        """
         try:
-            with (
-                closing(self._moments()) as moments,
-                progress_bar(total=self.plan.steps, desc="MD", enabled=progress) as bar,
-            ):
-                for moment in moments:
-                    self._look(moment)
-                    bar.update(moment.step - (self.resumed_at or 0) - bar.n)
-                    if self._told_to_stop():
-                        stopped = "the callback said so"
-                        break
-        except KeyboardInterrupt:
-            if not self.record.rows:
-                raise
-            stopped = "interrupted"
+            stopped = "the callback said so" if self._looked_at(progress) else None
+            if self.checkpoint is not None:
+                checkpoints.save(self.checkpoint, self.record, self._job)
+            return self._result(stopped)
+        except KeyboardInterrupt as interrupt:
+            raise self._stopped() from interrupt
         except SimulationError as error:
             if self.record.rows:
                 error.run = self._result(f"an error: {error}")
             raise
+
+    def _looked_at(self, progress: bool) -> bool:
+        """Run it, look at each moment, and say whether the callback ended it."""
+        with (
+            closing(self._moments()) as moments,
+            progress_bar(total=self.plan.steps, desc="MD", enabled=progress) as bar,
+        ):
+            for moment in moments:
+                self._look(moment)
+                bar.update(moment.step - (self.resumed_at or 0) - bar.n)
+                if self._told_to_stop():
+                    return True
+        return False
+
+    def _stopped(self) -> Stopped:
+        """What an interrupt is turned into: where it came, what there is, how to go on."""
+        if not self.record.rows:
+            return Stopped("Molecular dynamics was stopped by an interrupt before its first step.")
+        steps, total = self.record.steps, (self.resumed_at or 0) + self.plan.steps
+        where = f"an interrupt after {steps} of {total} steps"
+        go_on = f"run_md(result.atoms, temperature_K=None, steps={total - steps}, ...) goes on"
         if self.checkpoint is not None:
             checkpoints.save(self.checkpoint, self.record, self._job)
-        return self._result(stopped)
+            go_on = f"the same call goes on from {self.checkpoint}"
+        return Stopped(
+            f"Molecular dynamics was stopped by {where}. What there is until then is the `result` of this "
+            f"exception (in a notebook: import sys; result = sys.last_value.result); {go_on}.",
+            self._result(where),
+        )
 
     def _moments(self) -> Iterator[Snapshot]:
         """What the engine gives, with the steps of an earlier run before it."""
@@ -156,6 +182,7 @@ class Simulation:
             "resumed_at": self.resumed_at,
         }  # fmt: skip
         frames = record.trajectory()
+        log.attrs |= {"stopped": stopped} if stopped else {}
         return Run(frames[-1], frames, log, self.choice.name, info, record.census())
 
 
@@ -214,9 +241,10 @@ def run_md(
 ) -> Run:
     """Molecular dynamics at constant energy or in a bath, looked at on the way, stopped and gone on with.
 
-    An interrupt (the stop button of a notebook) or a `Watch` that says so ends the run where it is: what
-    there is comes back, ``info["stopped"]`` says why, and ``run_md(run.atoms, temperature_K=None, ...)`` goes
-    on. After a kill the same call with the same `checkpoint` does.
+    A `Watch` that says so ends the run where it is: what there is comes back, ``info["stopped"]`` says why,
+    and ``run_md(run.atoms, temperature_K=None, ...)`` goes on. An interrupt (Ctrl-C, the stop button of a
+    notebook) is an exception, `Stopped`, which holds what there is. After it, and after a kill, the same call
+    with the same `checkpoint` goes on.
 
     Parameters
     ----------
@@ -244,9 +272,9 @@ def run_md(
     watch
         Callback, ring census and what is kept; see `Watch`.
     checkpoint
-        A file that the run is written to on the way and at the end. If it is there already the run goes on
-        from it: at constant energy as if nothing had been, in a Langevin bath with fresh noise. A finished
-        one comes back as it is, or is prolonged by a larger `steps`.
+        A file that the run is written to on the way, at the end and at an interrupt. If it is there already
+        the run goes on from it: at constant energy as if nothing had been, in a Langevin bath with fresh
+        noise. A finished one comes back as it is, or is prolonged by a larger `steps`.
     threads
         OpenMP threads, for engines of LAMMPS that have them (LCBOP has not); None is one.
     ranks
@@ -268,6 +296,9 @@ def run_md(
         damaged or of another run.
     SimulationError
         If the engine stops or the structure blows up; its `run` has what there was until then.
+    Stopped
+        At an interrupt, as the `KeyboardInterrupt` it is; its `result` is the `Run` until then, which says so
+        in its text, in ``info["stopped"]`` and in ``log.attrs["stopped"]``.
     EngineMissing
         If the engine, or mpiexec for `ranks`, is not installed.
     """

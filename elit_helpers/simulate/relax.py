@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from elit_helpers.core.checks import check_choice, check_count, check_positive
+from elit_helpers.core.interrupts import Stopped
 from elit_helpers.engines.catalogue import NAMED, EngineLike, choose_engine
 from elit_helpers.engines.plan import SimulationError, Snapshot, held_atoms
 from elit_helpers.simulate.record import frame
@@ -22,6 +23,7 @@ from elit_helpers.simulate.result import (
     relaxation,
     scale_of,
     to_own_lattice,
+    warn_unsettled,
 )
 
 
@@ -61,7 +63,9 @@ def relax(
     Returns
     -------
     Run
-        `info` has ``converged``, ``fmax`` [eV/Å], ``steps``, ``energy_eV``, ``scale``, the engine and why.
+        `info` has ``converged``, ``fmax`` and ``fmax_asked`` [eV/Å], ``steps``, ``energy_eV``, ``scale``, the
+        engine and why.
+        A warning tells when the forces have not come down to `fmax`.
 
     Raises
     ------
@@ -70,6 +74,8 @@ def relax(
         an odd number of electrons without a spin (set it with ``atoms.set_initial_magnetic_moments``).
     SimulationError
         If the engine stops or gives what is not a number; its `run` has what there was until then.
+    Stopped
+        At an interrupt; its `result` is the `Run` until then, which says so.
     EngineMissing
         If the engine is not installed.
     """
@@ -99,4 +105,21 @@ def relax(
     except SimulationError as error:
         error.run = result() if moments else None
         raise
-    return result()
+    except KeyboardInterrupt as interrupt:
+        raise _stopped(result() if moments else None, steps) from interrupt
+    return warn_unsettled(result())
+
+
+def _stopped(run: Run | None, steps: int) -> Stopped:
+    """What an interrupt is turned into: where it came, and what there is."""
+    if run is None:
+        return Stopped("The relaxation was stopped by an interrupt before its first step.")
+    run.info |= {
+        "converged": False,
+        "stopped": f"an interrupt after {run.info['steps']} of {steps} iterations",
+    }
+    return Stopped(
+        f"The relaxation was stopped by {run.info['stopped']} at most, with forces of up to "
+        f"{run.info['fmax']:.2g} eV/Å left. What there is until then is the `result` of this exception.",
+        run,
+    )

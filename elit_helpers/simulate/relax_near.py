@@ -16,7 +16,7 @@ from elit_helpers.engines.catalogue import Engine, EngineLike, choose_engine
 from elit_helpers.engines.lammps import open_session
 from elit_helpers.engines.plan import held_atoms
 from elit_helpers.simulate.energies import single_point
-from elit_helpers.simulate.result import Run, common_info, relaxation, to_own_lattice
+from elit_helpers.simulate.result import Run, common_info, relaxation, to_own_lattice, warn_unsettled
 from elit_helpers.structure.proposals import ERROR_A
 
 NUDGE_A = 0.05  # out of the plane, so that a flat sheet can buckle
@@ -95,7 +95,7 @@ def relax_near(
         "converged": largest <= fmax * 1.001, "fmax": largest, "spring_eV_A2": float(spring),
         "moved_A": float(np.sqrt((away**2).sum(axis=1).mean()) / scale),
     }  # fmt: skip
-    return run
+    return warn_unsettled(run)
 
 
 def _downhill(atoms: Atoms, engine: Engine, *, spring: float, fmax: float, steps: int):
@@ -105,5 +105,6 @@ def _downhill(atoms: Atoms, engine: Engine, *, spring: float, fmax: float, steps
         session.command("min_modify norm max", "run 0 post no")
         for style in STYLES:
             left = max(steps // len(STYLES), 1)
-            session.command(f"min_style {style}", f"minimize 0 {fmax:g} {left} {40 * left}")
+            session.command(f"min_style {style}")
+            session.minimise(fmax, left)
         return session.snapshot()

@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
+from elit_helpers.core.checks import logger
 from elit_helpers.engines.catalogue import PICTURE_LATTICE_A, Engine, EngineChoice
 from elit_helpers.samples.materials import LONGEST_CC_A
 
@@ -48,10 +49,11 @@ class Run:
 
     def __repr__(self) -> str:
         last, stopped = self.log.iloc[-1], self.info.get("stopped")
+        unsettled = "" if self.info.get("converged", True) else f", {self.info['fmax']:.2g} eV/Å left"
         return (
             f"Run({self.engine}, {self.atoms.get_chemical_formula()}, {len(self.trajectory)} frames, "
             f"{int(last['step'])} steps, {last['potential_eV'] / len(self.atoms):.3f} eV/atom"
-            f"{f', stopped: {stopped}' if stopped else ''})"
+            f"{unsettled}{f', stopped: {stopped}' if stopped else ''})"
         )
 
 
@@ -72,10 +74,28 @@ def relaxation(frames: list[Atoms], steps: list[int], fmax: float, info: dict[st
     energies = [f.get_potential_energy() for f in frames]
     log = pd.DataFrame({"step": steps, "potential_eV": energies, "fmax_eV_A": largest})
     info |= {
-        "converged": largest[-1] <= fmax * 1.001, "fmax": largest[-1],
+        "converged": largest[-1] <= fmax * 1.001, "fmax": largest[-1], "fmax_asked": fmax,
         "steps": int(steps[-1]), "energy_eV": float(energies[-1]),
     }  # fmt: skip
     return Run(frames[-1], frames, log, info["engine"], info)
+
+
+def unsettled(run: Run) -> str | None:
+    """Say how far a relaxation is from a minimum; None if it is at one, or was to take no step."""
+    info = run.info
+    if info["converged"] or not info["steps"]:
+        return None
+    return (
+        f"the relaxation by {run.engine} stopped after {info['steps']} steps with {info['fmax']:.2g} eV/Å "
+        f"left on an atom, where {info['fmax_asked']:g} were asked for: the structure is at no minimum"
+    )
+
+
+def warn_unsettled(run: Run) -> Run:
+    """Warn of a relaxation that has not come to rest, and hand it on."""
+    if said := unsettled(run):
+        logger.warning("%s. Go on with relax(run.atoms, ...), or allow more `steps`.", said)
+    return run
 
 
 def scale_of(atoms: Atoms) -> float:

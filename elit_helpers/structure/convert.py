@@ -13,7 +13,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from elit_helpers.core.atoms_table import PER_ATOM, kept, one_frame, require_columns
+from elit_helpers.core.atoms_table import PER_ATOM, counted, kept, of_frame, one_frame, require_columns
 from elit_helpers.core.checks import NoAtomsFound, check_positive, logger
 from elit_helpers.core.coordinates import to_pixels
 from elit_helpers.geometry.bonds import find_edges
@@ -67,10 +67,10 @@ def to_atoms(
     -------
     ase.Atoms
         With the arrays ``probability, position_std_A, member_share`` as far as the table has them, and
-        ``table_row``, which atoms of one column share. ``info`` counts what was left out, ``rows_not_kept``
-        and ``contacts_resolved``, the ``loose_atoms``, and in ``columns_of_several`` the atoms that were put
-        on top of each other because the material says so: ``{"S": 2}``. No picture shows that one of them
-        is missing, except by its brightness.
+        ``table_row``, the position of its row in the table (for ``iloc``), which atoms of one column share.
+        ``info`` counts what was left out, ``rows_not_kept`` and ``contacts_resolved``, the ``loose_atoms``,
+        and in ``columns_of_several`` the atoms that were put on top of each other because the material says
+        so: ``{"S": 2}``. No picture shows that one of them is missing, except by its brightness.
 
     Raises
     ------
@@ -82,14 +82,14 @@ def to_atoms(
     material = material_of(material)
     check_positive("vacuum_A", vacuum_A, unit="Å")
     own = _rows_of(table, frame)
-    counted = kept(own)
-    if counted.empty:
+    rows = kept(own)
+    if rows.empty:
         raise NoAtomsFound(
             f"Frame {frame} has no atom to build from ({len(own)} rows, none kept). Lower the threshold of "
             "`locate_atoms`, or look at the column `reason` of the rows left out."
         )
-    used = counted[_without_contacts(counted, material, min_distance_A)]
-    contacts = len(counted) - len(used)
+    free = _without_contacts(rows, material, min_distance_A)
+    used, contacts = rows[free], int((~free).sum())
     if contacts:
         logger.warning("frame %s: %d atom(s) in contact with a more probable one left out", frame, contacts)
     row, elements, height = _stacked(used["element"], material)
@@ -97,13 +97,13 @@ def to_atoms(
     thickness = np.ptp(height)
     xy = used[["x_A", "y_A"]].to_numpy(float)
     positions = np.c_[xy[row], (vacuum_A + thickness) / 2 + height + lift - lift.min(initial=0.0)]
-    reach = np.maximum(xy.max(axis=0), 0.0) + vacuum_A
+    reach = np.maximum(xy.max(axis=0), 0.0) - np.minimum(xy.min(axis=0), 0.0) + vacuum_A
     cell = [*reach, vacuum_A + thickness + lift.max(initial=0.0) - lift.min(initial=0.0)]
     atoms = Atoms(elements, positions, cell=cell, pbc=False)
     for name in PER_ATOM:
         if name in used:
             atoms.arrays[name] = used[name].to_numpy(float)[row]
-    atoms.arrays["table_row"] = np.flatnonzero(table.index.isin(used.index))[row]
+    atoms.arrays["table_row"] = np.flatnonzero(of_frame(table, frame) & counted(table))[free][row]
     atoms.info.update(
         frame=int(frame),
         material=material.name,
@@ -113,7 +113,7 @@ def to_atoms(
         vacuum_A=float(vacuum_A),
         **_picture_scale(used),
         contacts_resolved=contacts,
-        rows_not_kept=len(own) - len(counted),
+        rows_not_kept=len(own) - len(rows),
     )
     loose = _loose(atoms)
     atoms.info["loose_atoms"] = int(loose.sum())

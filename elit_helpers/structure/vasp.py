@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from elit_helpers.core.checks import PathLike, check_choice, check_positive
-from elit_helpers.core.files import atomic_write
+from elit_helpers.core.checks import PathLike, check_choice, check_path, check_positive
+from elit_helpers.core.files import provenance
+from elit_helpers.core.own_files import own_files
 from elit_helpers.structure.write import write_atoms
 
 GAMMA_ONLY_A = 20.0  # a periodic direction this long needs one k-point; shorter ones as many as fit into it
@@ -27,6 +28,7 @@ def write_vasp(
     temperature_K: float = 300.0,
     steps: int | None = None,
     timestep_fs: float | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Path]:
     """Write what VASP needs for a relaxation or for ab initio molecular dynamics, but for its POTCAR.
 
@@ -38,7 +40,8 @@ def write_vasp(
     atoms : ase.Atoms
         Structure with a cell; a flake with vacuum around it.
     folder : path
-        Where to; a folder of that name is replaced whole, or left as it was if anything is wrong.
+        Where to; made if it is not there. What lies in it stays: a POTCAR, an OUTCAR, folders. Only what an
+        earlier call wrote is replaced, as long as nobody changed it, and all of it or nothing.
     task : {"relax", "md"}
         Relaxation by conjugate gradients in a fixed cell until 0.02 eV/Å, or dynamics in a Nosé thermostat.
     temperature_K : float
@@ -47,15 +50,20 @@ def write_vasp(
         Steps at most: 200 of a relaxation, 2000 of dynamics.
     timestep_fs : float, optional
         Of the dynamics [fs]; 1, with hydrogen 0.5.
+    overwrite : bool
+        True to replace files of the same names whoever wrote or changed them, and nothing else.
 
     Returns
     -------
     dict
         Name to path: ``POSCAR, INCAR, KPOINTS, POTCAR.txt``. The last one is a note: POTCAR itself belongs to
-        VASP's licence and is put together by who has it, in the order of POSCAR.
+        VASP's licence and is put together by who has it, in the order of POSCAR. ``vasp.provenance.json``
+        beside them says where they come from.
 
     Raises
     ------
+    FileExistsError
+        A file of one of these names was not written by this function, or was changed since.
     ValueError
         The structure cannot be written (see `write_atoms`), or a setting is out of range.
     """
@@ -67,15 +75,15 @@ def write_vasp(
     settings = RELAX if task == "relax" else _dynamics(check_positive("temperature_K", temperature_K), step)
     if steps is not None:
         settings = settings | {"nsw": int(check_positive("steps", steps))}
-    folder = Path(folder)
-    with atomic_write(folder, folder=True) as beside:
+    note = provenance("write_vasp", task=task, temperature_K=temperature_K, steps=steps, timestep_fs=step)
+    with own_files(folder, "vasp.provenance.json", note, overwrite=overwrite) as beside:
         write_atoms(atoms, beside / "POSCAR")
         write_incar(beside, COMMON | settings)
         kpoints = format_kpoints(_kpoints(atoms), atoms, gamma=True)
         (beside / "KPOINTS").write_text(kpoints + "\n", encoding="utf-8")
         (beside / "POTCAR.txt").write_text(_potcar_note(atoms), encoding="utf-8")
         names = sorted(path.name for path in beside.iterdir())
-    return {name: folder / name for name in names}
+    return {name: check_path("folder", folder) / name for name in names}
 
 
 def _dynamics(temperature: float, timestep: float) -> dict:

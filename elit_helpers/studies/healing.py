@@ -20,6 +20,7 @@ from elit_helpers.core.checks import (
     resolve_rng,
     spawn_seeds,
 )
+from elit_helpers.core.interrupts import stopped_as
 from elit_helpers.engines.catalogue import EngineLike, choose_engine
 from elit_helpers.geometry.bonds import COOLED, find_edges
 from elit_helpers.geometry.fate import fate
@@ -60,8 +61,9 @@ class Healing:
     row
         The run as one row of a table: the start, the settings, ``outcome``, ``fate``, ``bonds`` and
         ``hydrogens`` of the molecule's carbon, how many of its hydrogens have ``moved`` to the sheet or are
-        ``free``, ``energy_eV`` of the cooled end above the start, and ``energy_error_eV``, how far the total
-        energy has strayed.
+        ``free``, ``energy_eV`` of the cooled end above the start, ``energy_error_eV``, how far the total
+        energy has strayed, and ``fmax_eV_A``, the largest force left in the cooled end: above 0.1 it is at
+        no minimum yet.
     """
 
     outcome: str
@@ -193,6 +195,8 @@ def heal(
         No molecule is marked, the sheet has no hole, or a setting is out of range.
     SimulationError
         The engine stopped.
+    Stopped
+        At an interrupt; its `result` is the dynamics until then, as `run_md` gives it. There is no outcome.
     """
     gas = _marked(start)
     before = start[~gas]
@@ -209,7 +213,10 @@ def heal(
     run = run_md(
         moving, engine=choice, steps=steps, every=every, timestep_fs=timestep_fs, temperature_K=None, rng=seed
     )
-    cooled = relax(run.atoms, engine=choice.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
+    cooling = "The flight was over; the interrupt came while its end was cooled. `result` is its dynamics."
+    with stopped_as(lambda _: cooling, lambda: run):
+        end = relax(run.atoms, engine=choice.engine, fmax=COOL_FMAX, steps=COOL_STEPS)
+    cooled = end.atoms
     result, became = outcome_of(before, cooled)
     row = {
         **{name: start.info.get(name) for name in ARGUMENTS}, "engine": run.engine,
@@ -217,7 +224,8 @@ def heal(
         "time_fs": steps * timestep_fs, "timestep_fs": timestep_fs, "seed": seed,
         "outcome": result, "fate": became, **_bonded(cooled),
         "energy_eV": float(cooled.get_potential_energy() - run.log["potential_eV"].iloc[0]),
-        "energy_error_eV": float(np.ptp(run.log["total_eV"])), "seconds": run.info["seconds"],
+        "energy_error_eV": float(np.ptp(run.log["total_eV"])), "fmax_eV_A": end.info["fmax"],
+        "seconds": run.info["seconds"],
     }  # fmt: skip
     row["molecule"] = row["molecule"] or start[gas].get_chemical_formula()
     return Healing(result, run, cooled, _way(run, gas, hole), row)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -13,6 +18,7 @@ from ase import Atoms
 
 from elit_helpers.core.checks import RandomState, check_count, check_positive, spawn_seeds
 from elit_helpers.core.checks import progress as progress_bar
+from elit_helpers.core.interrupts import Hold, Stopped
 from elit_helpers.core.settings import memory_limit, threads
 from elit_helpers.engines.catalogue import Engine, EngineLike, choose_engine
 from elit_helpers.engines.plan import SimulationError
@@ -42,7 +48,8 @@ class Sweep:
         what follows over the second half of the run while hot: ``mean_bond_5_A, mean_bond_7_A`` (of the
         rings that are whole at the cut-off; NaN where there is none) and ``longest_bond_A`` (of the bonds
         that the defect had at the start). Of the frame cooled to its minimum: ``fate`` (see `fate`),
-        ``rings_5`` … (counts of rings up to size 9) and ``energy_eV`` above that of the start.
+        ``rings_5`` … (counts of rings up to size 9) and ``energy_eV`` above that of the start, and
+        ``fmax_eV_A``, the largest force left: above 0.1 the frame is at no minimum yet.
         ``attrs["cutoffs"]`` has the cut-offs.
     structures
         The cooled structures, one a row of `table`; lengths are the picture's (see `unscaled`).
@@ -52,7 +59,7 @@ class Sweep:
     start
         The relaxed structure that all runs start from.
     info
-        Engine and its reason, time, seeds, cut-offs.
+        Engine and its reason, time, seeds; ``stopped``, where an interrupt ended it.
     """
 
     table: pd.DataFrame
@@ -64,7 +71,8 @@ class Sweep:
     def __repr__(self) -> str:
         kelvin = self.table["temperature_K"]
         between = f"{kelvin.min():.0f} to {kelvin.max():.0f} K"
-        return f"Sweep({len(self.table)} runs, {between}, {self.info['engine']})"
+        stopped = f", stopped: {self.info['stopped']}" if "stopped" in self.info else ""
+        return f"Sweep({len(self.table)} runs, {between}, {self.info['engine']}{stopped})"
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,8 @@ def temperature_sweep(
         No temperature, or a setting out of range.
     SimulationError
         A run stopped; the text says which.
+    Stopped
+        At an interrupt; its `result` is a `Sweep` of the runs that were finished until then, which says so.
     """
     kelvins = [check_positive("temperatures_K", kelvin, unit="K") for kelvin in temperatures_K]
     if not kelvins:
@@ -140,13 +150,26 @@ def temperature_sweep(
     seeds = spawn_seeds(rng, len(kelvins) * replicas)
     runs = [(kelvin, replica) for kelvin in kelvins for replica in range(replicas)]
     tasks = [_Task(start, choice.engine, *run, seed, time_ps) for run, seed in zip(runs, seeds, strict=True)]
-    with _mapped(tasks, _how_many(workers, tasks)) as done:
-        results = list(progress_bar(done, total=len(tasks), desc="sweep", enabled=progress))
+    info = {"engine": choice.name, "reason": choice.reason, "time_ps": time_ps, "seeds": seeds}
+    results: list[tuple] = []
+    try:
+        with _mapped(tasks, _how_many(workers, tasks)) as done:
+            for result in progress_bar(done, total=len(tasks), desc="sweep", enabled=progress):
+                results.append(result)
+    except KeyboardInterrupt as interrupt:
+        where = f"an interrupt after {len(results)} of {len(tasks)} runs"
+        what = "; those are the `result` of this exception" if results else ""
+        part = _sweep(results, start, info | {"stopped": where}) if results else None
+        raise Stopped(f"The sweep was stopped by {where}{what}.", part) from interrupt
+    return _sweep(results, start, info)
+
+
+def _sweep(results: Sequence[tuple], start: Atoms, info: dict[str, Any]) -> Sweep:
+    """Put the results of `_run` together."""
     table = pd.DataFrame([row for row, _, _ in results])
     counts = [name for name in table if name.startswith("rings_")]
     table[counts] = table[counts].fillna(0).astype(int)
-    table.attrs = {"cutoffs": dict(COOLED)}
-    info = {"engine": choice.name, "reason": choice.reason, "time_ps": time_ps, "seeds": seeds}
+    table.attrs = {"cutoffs": dict(COOLED)} | {name: info[name] for name in ("stopped",) if name in info}
     structures = [cooled for _, cooled, _ in results]
     return Sweep(table, structures, _bonds_over_runs(results), unscaled(start), info)
 
@@ -168,12 +191,41 @@ def _mapped(tasks: Sequence[_Task], workers: int) -> Iterator[Iterator[tuple]]:
     # Unlike the pool of the standard library, loky's does not run the caller's script again in each worker.
     from joblib.externals.loky import ProcessPoolExecutor
 
-    pool, whole = ProcessPoolExecutor(workers, env={"OMP_NUM_THREADS": "1"}), False
+    pool = ProcessPoolExecutor(
+        workers, env={"OMP_NUM_THREADS": "1"}, initializer=_live_with, initargs=(os.getpid(),)
+    )
+    whole = False
     try:
-        yield pool.map(_run, tasks)
+        with _deaf_children():
+            results = pool.map(_run, tasks)
+        yield results
         whole = True
     finally:
-        pool.shutdown(kill_workers=not whole)  # after an error or an interrupt some are still at work
+        with Hold():
+            pool.shutdown(kill_workers=not whole)  # after an error or an interrupt some are still at work
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that begin here hear no Ctrl-C, not even before their first line; it waits in this one."""
+    resource_tracker.ensure_running()  # else it begins within, and then Python up to 3.11 hears everything
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _live_with(parent: int) -> None:
+    """What a worker does first: leave Ctrl-C, which a terminal sends to all, to its parent; end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)  # the parent was killed: nobody is left to take a result
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(task: _Task) -> tuple[dict[str, Any], Atoms, pd.DataFrame | None]:
@@ -187,12 +239,13 @@ def _run(task: _Task) -> tuple[dict[str, Any], Atoms, pd.DataFrame | None]:
             task.start, engine=task.engine, steps=steps, every=every, timestep_fs=step,
             temperature_K=task.temperature_K, ensemble="nvt", rng=task.seed,
         )  # fmt: skip
-        cooled = relax(run.atoms, engine=task.engine, fmax=COOL_FMAX, steps=COOL_STEPS).atoms
+        settled = relax(run.atoms, engine=task.engine, fmax=COOL_FMAX, steps=COOL_STEPS)
     except SimulationError as error:
         where = f"{task.temperature_K:g} K, replica {task.replica}, seed {task.seed}"
         raise SimulationError(f"The run at {where} stopped: {error}") from error
     half = len(run.trajectory) // 2
     hot = [unscaled(frame) for frame in run.trajectory[half:]]
+    cooled = settled.atoms
     start, end = unscaled(task.start), unscaled(cooled)
     has_defect = len(defects(start, cutoffs=COOLED)) > 0
     bonds = defect_bonds(start, frames=hot, cutoffs=COOLED) if has_defect else None
@@ -207,6 +260,7 @@ def _run(task: _Task) -> tuple[dict[str, Any], Atoms, pd.DataFrame | None]:
         "mean_bond_5_A": ring_means[5], "mean_bond_7_A": ring_means[7],
         "longest_bond_A": np.nan if bonds is None else bonds["longest_A"].max(),
         "energy_eV": cooled.get_potential_energy() - task.start.get_potential_energy(),
+        "fmax_eV_A": settled.info["fmax"],
     }  # fmt: skip
     return row, end, bonds
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import elit_helpers as eh
 from elit_helpers.core import checks as common
-from elit_helpers.core.files import atomic_write
 
 
 def test_a_generator_is_passed_through_and_a_seed_repeats():
@@ -123,26 +122,3 @@ def test_frames_that_cannot_be_used_are_refused(bad, why):
 def test_frames_must_be_numbers():
     with pytest.raises(TypeError, match="must hold real numbers"):
         common.check_frames(np.full((20, 20), "a"))
-
-
-def test_atomic_write_leaves_nothing_of_a_failure(tmp_path):
-    target = tmp_path / "table.csv"
-    target.write_text("old")
-
-    def write_half():
-        with atomic_write(target) as beside:
-            beside.write_text("new")
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        write_half()
-    assert target.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
-
-
-def test_atomic_write_replaces_a_folder_whole(tmp_path):
-    for names in (("a", "b"), ("c",)):
-        with atomic_write(tmp_path / "ensemble", folder=True) as beside:
-            for name in names:
-                (beside / name).write_text(name)
-    assert [p.name for p in (tmp_path / "ensemble").iterdir()] == ["c"]

@@ -346,8 +346,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(frames, two, tmp_pat
         if losses["stage"].iloc[0] == "E_final":
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    said = r"stopped by an interrupt after its stages E_initial, E_0, E_1\. .*/run; the same call goes on"
+    with pytest.raises(eh.Stopped, match=said) as interrupt:
         elit(frames, two, rounds=1, checkpoint=tmp_path / "run", on_progress=stop)
+    part = interrupt.value.result
+    assert list(part.ensembles) == part.history["stage"].tolist() == ["E_initial", "E_0", "E_1"]
+    assert (part.last, part.stopped) == ("E_1", str(interrupt.value))
     assert {"E_initial", "E_0", "E_1"} <= {path.name for path in (tmp_path / "run").iterdir()}
     resumed = elit(frames, two, rounds=1, checkpoint=tmp_path / "run")
     assert list(resumed.ensembles) == list(whole.ensembles)

@@ -8,6 +8,8 @@ import logging
 import os
 import shutil
 import stat
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.units import fs, kB
 from places import ROOT
 from sheets import oblique_sheet
+from signals import interrupt_at
 
 import elit_helpers as eh
 from elit_helpers import EngineMissing, SimulationError
@@ -447,6 +450,26 @@ def test_a_program_that_hangs_is_ended_with_its_children(fake, monkeypatch, tmp_
         atoms.get_potential_energy()
     child = int((tmp_path / "child").read_text())
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_interrupt_ends_the_program_with_its_children(fake, tmp_path, times):
+    fake(f"sleep 1234 & echo $! > {tmp_path}/child.; mv {tmp_path}/child. {tmp_path}/child; wait")
+
+    def interrupt():
+        while not (tmp_path / "child").exists():
+            time.sleep(0.01)
+        interrupt_at(1, times=times)()
+
+    atoms = with_engine(molecule("CH4"), "dftb+:mio")
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        atoms.get_potential_energy()
+    child = int((tmp_path / "child").read_text())
+    end = time.monotonic() + 30
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_the_folder_of_the_program_goes_with_the_calculator(fake):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -11,9 +12,11 @@ import time
 
 import numpy as np
 import pytest
+from signals import interrupt_at
 from tiny_ensembles import TWO
 
 import elit_helpers as eh
+from elit_helpers.core.interrupts import terminable
 from elit_helpers.ensemble import networks, storage
 from elit_helpers.ensemble.storage import CorruptEnsemble
 
@@ -196,17 +199,32 @@ def test_an_error_in_a_member_reaches_the_caller_and_ends_the_others(pairs, tmp_
     assert not [t for t in threading.enumerate() if t.name.startswith("elit-member")]
 
 
-def test_an_interrupt_ends_all_members_at_their_next_step(pairs):
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_an_interrupt_ends_all_members_at_their_next_step(pairs, number, workers):
     long = dataclasses.replace(THREE, steps=100_000)
-
-    def interrupt(history):
-        raise KeyboardInterrupt
-
-    begin = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        train(pairs, long, workers=2, on_progress=interrupt)
-    assert time.perf_counter() - begin < 60
+    with (
+        terminable(),
+        pytest.raises(eh.Stopped, match="stopped by an interrupt; without a `checkpoint` nothing"),
+    ):
+        train(pairs, long, workers=workers, on_progress=interrupt_at(1, number=number))
     assert not [t for t in threading.enumerate() if t.name.startswith("elit-member")]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("step", ["written", "kept"])
+def test_an_interrupt_leaves_whole_members_and_names_their_number(
+    pairs, whole, tmp_path, monkeypatch, step, times
+):
+    where, name = {"written": (os, "fsync"), "kept": (storage.Checkpoint, "save")}[step]
+    signals = interrupt_at(2, times=times, then=getattr(where, name))
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, lambda *a: signals(*a))
+        with pytest.raises(eh.Stopped, match=r"2 of 3 members are in .*c\. The same call trains the others"):
+            train(pairs, checkpoint=tmp_path / "c", workers=1)
+    names = sorted(path.name for path in (tmp_path / "c").iterdir())
+    assert names == ["job.json", "member_00.safetensors", "member_01.safetensors"]
+    assert same(train(pairs, checkpoint=tmp_path / "c"), whole)
 
 
 # ------------------------------------------------------------------------- SIGKILL

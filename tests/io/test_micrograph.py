@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from any_files import signal_of
 from dm_files import write_dm
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,35 +20,12 @@ import elit_helpers as eh
 from elit_helpers import EngineMissing
 from elit_helpers.io import axes
 from elit_helpers.io import rosettasciio as rosetta
-from elit_helpers.io.frames import Frames, RawFile, Signal
+from elit_helpers.io.frames import Frames, Signal
 
 
 @pytest.fixture
 def stack(frame):
     return np.stack([frame, frame + 1, 2 * frame])
-
-
-def signal_of(array, scale=0.02, unit="nm", title="t", rows=None):
-    """A signal as RosettaSciIO's writers want it; time comes first in a stack."""
-    names = ("time", "y", "x")[-array.ndim :]
-    scales = {"time": 0.5, "y": scale if rows is None else rows, "x": scale}
-    described = [
-        {
-            "name": name, "size": size, "index_in_array": i, "scale": scales[name], "offset": 0.0,
-            "units": "s" if name == "time" else unit, "navigate": name == "time",
-            "_type": "UniformDataAxis", "is_binned": False,
-        }
-        for i, (name, size) in enumerate(zip(names, array.shape, strict=True))
-    ]  # fmt: skip
-    microscope = {"TEM": {"beam_energy": 60.0, "magnification": 1e7, "convergence_angle": 31.0}}
-    return {
-        "data": array, "axes": described, "original_metadata": {}, "tmp_parameters": {}, "models": {},
-        "metadata": {
-            "General": {"title": title}, "Signal": {"signal_type": ""}, "Acquisition_instrument": microscope,
-        },
-        "package_info": {"package": "hyperspy", "package_version": "2.0"}, "learning_results": {},
-        "attributes": {"_lazy": False, "ragged": False},
-    }  # fmt: skip
 
 
 def write(module, path, signal, **options):
@@ -376,7 +354,7 @@ MEMORY = """
 
     before = anonymous()
     movie = eh.load_image(sys.argv[1])
-    assert movie.on_disk and len(movie) == 2000, movie
+    assert movie.on_disk
     peak, total = 0.0, 0.0
     for i, frame in enumerate(movie):
         total += float(frame[0, 0])
@@ -387,20 +365,30 @@ MEMORY = """
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_two_thousand_frames_of_1024_squared_are_gone_through_in_less_than_a_gigabyte(tmp_path):
-    shape, path = (2000, 1024, 1024), tmp_path / "long.npy"
-    with open(path, "wb") as file:  # a file with holes: 4 GB long, 8 MB on the disk
+def write_long_npy(path, shape):
+    with open(path, "wb") as file:  # a file with holes: long, and small on the disk
         np.lib.format.write_array_header_1_0(file, {"descr": "<u2", "fortran_order": False, "shape": shape})
         start = file.tell()
         for i in range(shape[0]):
             file.seek(start + i * shape[1] * shape[2] * 2)
             file.write(np.uint16(7).tobytes())
         file.truncate(start + 2 * int(np.prod(shape)))
+
+
+def write_long_tif(path, shape):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.memmap(path, shape=shape, dtype=">u2", byteorder=">", photometric="minisblack")[:, 0, 0] = 7
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(("write_long", "frames"), [(write_long_npy, 2000), (write_long_tif, 400)])
+def test_frames_of_1024_squared_are_gone_through_in_less_than_a_gigabyte(tmp_path, write_long, frames):
+    path = tmp_path / f"long.{write_long.__name__[-3:]}"
+    write_long(path, (frames, 1024, 1024))
     script = textwrap.dedent(MEMORY)
     said = subprocess.check_output([sys.executable, "-c", script, path], text=True)
     peak, risen, total = map(float, said.split())
-    assert total == 7 * 2000
+    assert total == 7 * frames
     assert peak < 1000
     assert risen < 200
 
@@ -604,9 +592,3 @@ def test_a_makers_settings_are_taken_over_by_its_mapping():
     assert axes.settings(tree)["voltage_kV"] == 80
     assert tree["General"] == {"title": "a"}
     assert signal["metadata"] == {"General": {"title": "a"}}
-
-
-def test_a_file_shorter_than_its_header_says_is_refused(tmp_path):
-    (tmp_path / "a.raw").write_bytes(bytes(100))
-    with pytest.raises(ValueError, match="ends after 100 of 512 bytes"):
-        RawFile(tmp_path / "a.raw", 0, (16, 16), "<u2")

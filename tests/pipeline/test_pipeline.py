@@ -13,12 +13,15 @@ import pandas as pd
 import pytest
 from ase.io import read
 from places import SHARED
+from signals import interrupt_at
 
 import elit_helpers as eh
 from elit_helpers.__main__ import main
-from elit_helpers.core.checks import NoAtomsFound
+from elit_helpers.core.checks import NoAtomsFound, logger
+from elit_helpers.core.files import remove_own
 from elit_helpers.elit.algorithm import ElitResult
 from elit_helpers.engines.catalogue import ENGINES
+from elit_helpers.ensemble import storage
 from elit_helpers.pipeline import adapt as adapting
 from elit_helpers.pipeline import inputs
 from elit_helpers.pipeline import report as reports
@@ -82,6 +85,17 @@ class TestRun:
         assert {"probability", "position_std_A"} <= set(structure.arrays)
         for name, kind in (("POSCAR", "vasp"), ("structure.lmp", "lammps-data")):
             assert len(read(result / name, format=kind)) == len(structure)
+
+    def test_the_report_says_what_became_of_every_atom_and_of_the_relaxation(self, result):
+        told = json.loads((result / "provenance.json").read_text())
+        table = pd.read_csv(result / "atoms_found.csv", keep_default_na=False)
+        atoms = told["atoms"]
+        assert atoms["found"] == len(table)
+        assert atoms["kept"] + sum(atoms["left_out"].values()) == atoms["found"]
+        assert atoms["in_structure"] == len(read(result / "structure.extxyz"))
+        assert atoms["held"] == told["rim_held"]
+        assert {"converged", "fmax", "fmax_asked", "steps"} <= set(told["relaxation"])
+        assert any("no minimum" in text for text in told["warnings"]) != told["relaxation"]["converged"]
 
     def test_energy_is_conserved_after_relaxation(self, result):
         provenance = json.loads((result / "provenance.json").read_text())
@@ -334,7 +348,9 @@ class TestAdapt:
     def test_stopped_it_says_how_to_go_on_and_goes_on(self, rounds, picture, tmp_path, capsys):
         rounds.raises = KeyboardInterrupt()
         assert adapt(picture, tmp_path / "own") == 130
-        assert "own.partial; the same command goes on" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "No stage is finished yet; the same command goes on in" in said
+        assert "own.partial" in said
         assert not (tmp_path / "own").exists()
         rounds.raises = None
         assert adapt(picture, tmp_path / "own") == 0
@@ -344,7 +360,7 @@ class TestAdapt:
     def test_a_full_disk_says_how_to_go_on(self, rounds, picture, tmp_path, capsys):
         rounds.raises = OSError(28, "No space left on device")
         assert adapt(picture, tmp_path / "own") == 1
-        assert "No space left on device. What is finished is in" in capsys.readouterr().err
+        assert "No space left on device. No stage is finished yet" in capsys.readouterr().err
         assert (tmp_path / "own.partial").is_dir()
 
     def test_other_arguments_do_not_go_on(self, rounds, picture, tmp_path, capsys):
@@ -413,6 +429,32 @@ class TestBadInputToAdapt:
 
 
 # --------------------------------------------------------------------------- adapt, for real
+STOPS = (  # where a signal comes, and what is finished since the one before
+    ("calibrating", []),
+    ("stage E_initial begins", []),
+    ("stage E_0 begins", ["E_initial"]),
+    ("stage E_1 begins", ["E_0"]),
+    ("a member is kept", ["1 members of E_1"]),
+    ("stage E_final begins", ["E_1"]),
+    ("saving", ["E_final"]),
+)
+
+
+def stop_at(place, number, patch):
+    """Have a signal come at a place of `adapt`: a line of its log, or a step that is no line."""
+    steps = {
+        "calibrating": (adapting, "resolve_pixel_size"),
+        "a member is kept": (storage.Checkpoint, "save"),
+        "saving": (adapting, "save_ensemble"),
+    }
+    if place in steps:
+        where, name = steps[place]
+        patch.setattr(where, name, interrupt_at(1, number=number, then=getattr(where, name)))
+    else:
+        same = interrupt_at(True, lambda text: text == place, number=number)
+        patch.setattr(logger, "info", lambda text, *values: same(text % values))
+
+
 DEMO = ("--preset", "demo", "--members", 2, "--rounds", 1, "--seed", 3)
 
 
@@ -453,6 +495,36 @@ class TestAdaptForReal:
         score = eh.score_atoms(table, truth, pixel_size=0.1, shape=(256, 256), border_A=0.6)
         assert score["f1"] >= 0.97
         assert score["element_accuracy"] >= 0.95
+
+    def test_stopped_at_every_stage_by_turns_it_says_what_is_finished_and_ends_with_the_same_weights(
+        self, adapted, two_frames, tmp_path, capsys, caplog, monkeypatch
+    ):
+        out, stages = tmp_path / "own", partial_of(tmp_path / "own") / "stages"
+        caplog.set_level("INFO", "elit_helpers")
+        finished = []
+        for place, there in STOPS:
+            number = (signal.SIGINT, signal.SIGTERM)[len(finished) % 2]
+            with monkeypatch.context() as patch:
+                stop_at(place, number, patch)
+                assert adapt(two_frames, out, *DEMO) == 128 + number
+            said = capsys.readouterr().err.strip().splitlines()[-1]
+            finished += there
+            begun = place != "calibrating"
+            what = "No stage is finished yet; the same" if begun else "Nothing was written; the same command"
+            if finished:
+                what = f"What is finished ({', '.join(finished)}) is in {partial_of(out)}; the same command"
+            assert f"elit_helpers adapt: stopped. {what}" in said
+            assert [path.name for path in tmp_path.iterdir()] == ["own.partial"] * begun
+            assert not list(tmp_path.rglob(".*"))
+            finished = [name for name in finished if (stages / name).is_dir()]
+        with monkeypatch.context() as patch:
+            last = interrupt_at(str(partial_of(out)), str, number=signal.SIGTERM, then=remove_own)
+            patch.setattr(adapting, "remove_own", last)
+            assert adapt(two_frames, out, *DEMO) == 143
+        assert f"stopped. All was done: the ensemble is in {out}." in capsys.readouterr().err
+        assert [path.name for path in tmp_path.iterdir()] == ["own"]
+        for member in sorted(adapted.glob("*.safetensors")):
+            assert (out / member.name).read_bytes() == member.read_bytes()
 
     def test_killed_it_goes_on_to_the_same_weights(self, adapted, two_frames, tmp_path, capsys):
         out = tmp_path / "own"

@@ -1,5 +1,6 @@
 """One simulation: what is watched and kept, how it stops and goes on, in parallel, and what a bath does."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.constraints import FixAtoms
+from signals import interrupt_at, interrupted_after
 
 import elit_helpers as eh
 from elit_helpers.engines import lammps, lammps_mpi
@@ -160,33 +162,64 @@ class TestStopAndGoOn:
         rest = run(part.atoms, steps=30, temperature_K=None)
         assert np.allclose(rest.atoms.positions, run().atoms.positions, atol=1e-6)
 
-    def test_an_interrupt_leaves_what_there_is(self):
-        def interrupt(log):
-            if len(log) == 3:
-                raise KeyboardInterrupt
+    @pytest.mark.parametrize("engine", [ENGINE, "ase:lj"])
+    def test_an_interrupt_is_raised_and_holds_what_there_is(self, engine):
+        watch = eh.Watch(on_progress=interrupt_at(3, len))
+        with pytest.raises(
+            eh.Stopped, match=r"stopped by an interrupt after 20 of 60 steps.*steps=40.*goes on"
+        ) as stop:
+            run(watch=watch, engine=engine)
+        part = stop.value.result
+        assert len(part.log) == len(part.trajectory) == 3
+        for says in (part.info["stopped"], part.log.attrs["stopped"], repr(part)):
+            assert "an interrupt after 20 of 60 steps" in says
 
-        done = run(watch=eh.Watch(on_progress=interrupt))
-        assert done.info["stopped"] == "interrupted"
-        assert len(done.log) == len(done.trajectory) == 3
+    def test_a_run_to_its_end_says_nothing_of_a_stop(self):
+        done = run()
+        assert done.info["stopped"] is None
+        assert "stopped" not in done.log.attrs
+        assert "stopped" not in repr(done)
 
-    def test_the_stop_button_in_the_middle_of_a_chunk_does_too(self):
-        timer = signal.signal(signal.SIGALRM, signal.default_int_handler)
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.3)
-            done = run(steps=10_000_000)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, timer)
-        assert done.info["stopped"] == "interrupted"
-        assert len(done.trajectory) == len(done.log) > 1
+    def test_what_was_stopped_goes_on_as_its_text_says(self):
+        with pytest.raises(eh.Stopped) as stop:
+            run(watch=eh.Watch(on_progress=interrupt_at(3, len)))
+        rest = run(stop.value.result.atoms, steps=40, temperature_K=None)
+        assert np.allclose(rest.atoms.positions, run().atoms.positions, atol=1e-6)
+
+    def test_the_stop_button_is_heard_within_a_chunk_of_any_length(self):
+        with interrupted_after(0.3), pytest.raises(eh.Stopped, match="after 0 of 10000000 steps"):
+            run(steps=10_000_000, every=10_000_000)  # an hour
+        with interrupted_after(0.3), pytest.raises(eh.Stopped) as stop:
+            run(steps=10_000_000)
+        assert len(stop.value.result.trajectory) == len(stop.value.result.log) > 1
 
     def test_an_interrupt_before_the_first_look_is_one(self, monkeypatch):
-        def interrupt(*_):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(lammps.Session, "snapshot", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        monkeypatch.setattr(lammps.Session, "snapshot", interrupt_at(1))
+        with pytest.raises(eh.Stopped, match="before its first step") as stop:
             run()
+        assert stop.value.result is None
+
+    @pytest.mark.parametrize("ensemble", ["nve", "nvt", "nvt-nose-hoover"])
+    def test_pieces_between_which_an_interrupt_is_heard_change_no_bit(self, monkeypatch, ensemble):
+        settings = {"steps": 40, "every": 20, "ensemble": ensemble, "temperature_K": 900}
+        whole = run(**settings)
+        monkeypatch.setattr(lammps, "PIECE_ATOM_STEPS", 3 * len(sheet()))
+        pieces = run(**settings)
+        pd.testing.assert_frame_equal(whole.log, pieces.log, check_exact=True)
+        assert np.array_equal(whole.atoms.positions, pieces.atoms.positions)
+
+    @pytest.mark.skipif(os.name != "posix", reason="processes of mpiexec")
+    def test_an_interrupt_ends_the_processes_of_mpiexec(self, monkeypatch):
+        processes, popen = [], subprocess.Popen
+        monkeypatch.setattr(
+            lammps_mpi.subprocess, "Popen", lambda *a, **k: processes.append(popen(*a, **k)) or processes[-1]
+        )
+        with pytest.raises(eh.Stopped, match="after 10 of 1000000 steps"):
+            run(steps=1_000_000, ranks=2, watch=eh.Watch(on_progress=interrupt_at(2, len)))
+        (process,) = processes
+        assert process.returncode is not None
+        with pytest.raises(ProcessLookupError):  # nor one that it had started
+            os.killpg(process.pid, 0)
 
     def test_what_there_was_before_an_error_is_kept(self, monkeypatch):
         whole = lammps.Session._get
@@ -254,6 +287,19 @@ class TestCheckpoint:
         whole = run(checkpoint=path, ensemble="nvt", steps=60)
         pd.testing.assert_frame_equal(whole.log.iloc[:4], half.log)
         assert whole.log["total_eV"].nunique() == 7
+
+    def test_an_interrupted_run_goes_on_from_its_file_to_the_same_end(self, tmp_path):
+        path = tmp_path / "md.npz"
+        watch = eh.Watch(on_progress=interrupt_at(3, len))
+        with pytest.raises(eh.Stopped, match=r"the same call goes on from .*md\.npz"):
+            run(checkpoint=path, watch=watch)
+        with pytest.raises(eh.Stopped, match="after 40 of 60 steps"):
+            run(checkpoint=path, watch=eh.Watch(on_progress=interrupt_at(5, len)))
+        assert [found.name for found in tmp_path.iterdir()] == ["md.npz"]
+        resumed = run(checkpoint=path)
+        assert resumed.info["resumed_at"] == 40
+        assert resumed.info["stopped"] is None
+        assert np.allclose(resumed.atoms.positions, run().atoms.positions, atol=1e-6)
 
     def test_a_stopped_run_goes_on_from_its_file(self, tmp_path):
         path = tmp_path / "md.npz"

@@ -1,5 +1,8 @@
 """Engines by name: energies and forces against references, conservation, order and elements, refusals."""
 
+import logging
+import threading
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -7,8 +10,10 @@ from ase.build import graphene, make_supercell, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sheets import oblique_sheet, with_silicon
+from signals import interrupt_at
 
 import elit_helpers as eh
+from elit_helpers.engines import lammps, plan
 from elit_helpers.engines.catalogue import ENGINES
 from elit_helpers.engines.plan import SimulationError
 from elit_helpers.simulate.dynamics import run_md
@@ -320,3 +325,63 @@ class TestHeldAtoms:
         flake.set_constraint(FixBondLengths([[0, 1]]))
         with pytest.raises(ValueError, match="under FixBondLengths; LAMMPS is told of .*FixAtoms only"):
             eh.relax(flake, engine="lammps:lcbop")
+
+
+class TestInterrupted:
+    @pytest.mark.parametrize("engine", ["lammps:lcbop", "lammps:airebo", "ase:lj"])
+    def test_what_there_is_says_that_it_was_stopped(self, monkeypatch, engine):
+        look = interrupt_at(3, then=plan.Snapshot.__post_init__)
+        monkeypatch.setattr(plan.Snapshot, "__post_init__", lambda moment: look(moment))
+        atoms = flake()
+        atoms.rattle(0.05, seed=1)
+        with pytest.raises(
+            eh.Stopped, match=r"relaxation was stopped .* after \d+ of 1000 iterations"
+        ) as stop:
+            relax(atoms, engine=engine, fmax=1e-6)
+        part = stop.value.result
+        assert len(part.trajectory) == 2
+        assert not part.info["converged"]
+        assert "stopped: an interrupt after" in repr(part)
+
+    def test_before_the_first_step_there_is_nothing(self, monkeypatch):
+        monkeypatch.setattr(lammps.Session, "hold", interrupt_at(1))
+        with pytest.raises(eh.Stopped, match="before its first step") as stop:
+            relax(flake())
+        assert stop.value.result is None
+
+    @pytest.mark.parametrize("times", [1, 3])
+    @pytest.mark.parametrize("move", [relax, eh.relax_near])
+    def test_it_is_heard_while_lammps_works_and_lammps_ends_before_it_is_closed(
+        self, monkeypatch, move, times
+    ):
+        def long(session, line):  # never settled: only an interrupt ends it
+            if not line.startswith("minimize"):
+                return whole(session, line)
+            threading.Timer(0.3, interrupt_at(1, times=times)).start()
+            session._lmp.command("min_style quickmin")
+            session._lmp.command("min_modify dmax 1e-9")
+            return session._lmp.command("minimize 0 0 100000000 1000000000")
+
+        closed, close, whole = [], lammps.Session.close, lammps.Session.command
+        monkeypatch.setattr(
+            lammps.Session, "command", lambda session, *lines: [long(session, x) for x in lines]
+        )
+        monkeypatch.setattr(
+            lammps.Session, "close", lambda one: closed.append(one._lmp.is_running) or close(one)
+        )
+        atoms = flake()
+        atoms.rattle(0.05, seed=1)
+        with pytest.raises(KeyboardInterrupt):
+            move(atoms, engine="lammps:erhart-albe")
+        assert closed == [False]
+
+
+@pytest.mark.parametrize(("steps", "warned"), [(3, True), (1000, False), (0, False)])
+def test_a_relaxation_that_has_not_come_to_rest_says_so(caplog, steps, warned):
+    atoms = eh.graphene_sheet((5, 3))
+    atoms.rattle(0.1, seed=1)
+    with caplog.at_level(logging.WARNING, "elit_helpers"):
+        run = eh.relax(atoms, engine="lammps:lcbop", steps=steps)
+    assert ("stopped after 3 steps with" in caplog.text) == warned
+    assert ("where 0.02 were asked for" in caplog.text) == warned
+    assert ("eV/Å left" in repr(run)) != run.info["converged"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.calculators.lammps import Prism
 from ase.constraints import FixAtoms
 from ase.io import read
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tables import found_table
 
 import elit_helpers as eh
+from elit_helpers.engines.lammps import load_lammps
 from elit_helpers.samples.sheets import nearest
 from elit_helpers.structure.write import FILES
 
@@ -122,6 +124,49 @@ def test_lammps_itself_accepts_its_file(tmp_path, made):
     periodic.pbc = True
     own = eh.single_point(periodic, engine="lammps:erhart-albe").get_potential_energy()
     assert energy == pytest.approx(own, abs=1e-3)
+
+
+def far_off():
+    """A flake whose atoms lie below the origin and beyond its cell, as after a relaxation or a long run."""
+    atoms = flake()
+    atoms.positions += (-20.0, 7.0, -3.0)
+    return atoms
+
+
+def ribbon():
+    """A strip that goes on at 17° to x, in an oblique cell, its atoms on both sides of the origin."""
+    atoms = embedded()
+    atoms.pbc = (True, False, False)
+    atoms.positions -= 0.6 * atoms.cell[1]
+    return atoms
+
+
+@pytest.mark.parametrize("made", [flake, far_off, embedded, ribbon])
+@pytest.mark.parametrize("ends", ["f", "s", "m", "p"])
+def test_lammps_reads_all_atoms_where_they_are_with_every_boundary_that_fits(tmp_path, made, ends):
+    atoms = made()
+    path = eh.write_atoms(atoms, tmp_path / "structure.lmp")
+    lmp = load_lammps()(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    boundary = " ".join("p" if periodic else ends for periodic in atoms.pbc)
+    lmp.commands_list(["units metal", "atom_style atomic", "atom_modify map array", f"boundary {boundary}"])
+    lmp.command(f'read_data "{path}"')
+    positions = np.ctypeslib.as_array(lmp.gather_atoms("x", 1, 3)).reshape(-1, 3).copy()
+    lmp.close()
+    written = read(path, format="lammps-data", atom_style="atomic")
+    turned = Prism(atoms.cell).vector_to_lammps(atoms.positions)
+    away = np.linalg.solve(np.array(written.cell).T, (positions - turned).T).T
+    away -= np.where(atoms.pbc, np.rint(away), 0.0)  # through a periodic wall it is the same place
+    assert np.abs(away @ np.array(written.cell)).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["POSCAR", "flake.cif"])
+def test_a_code_that_repeats_every_cell_finds_the_vacuum(tmp_path, name):
+    atoms = far_off()
+    atoms.positions[3, 2] += 30.0  # one has left, far beyond the cell
+    again = read(eh.write_atoms(atoms, tmp_path / name))
+    height = np.sort(again.get_scaled_positions(wrap=True) * again.cell.lengths(), axis=0)
+    around = np.diff(np.vstack([height, height[:1] + again.cell.lengths()]), axis=0).max(axis=0)
+    assert (around >= atoms.info["vacuum_A"] - 1e-6).all()
 
 
 @pytest.mark.parametrize(("task", "wanted"), [("relax", RELAX), ("md", MD | {"TEBEG": 4000, "TEEND": 4000})])

@@ -11,8 +11,11 @@ from ase.constraints import FixAtoms
 from ase.io import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signals import interrupt_at
 
 import elit_helpers as eh
+from elit_helpers.engines import lammps
+from elit_helpers.simulate import dynamics
 from elit_helpers.studies.healing import MOLECULES, outcome_of
 
 PLACE = 40  # the atom of the sheet that is taken out
@@ -357,3 +360,23 @@ def test_the_barrier_that_ships_is_that_of_its_images():
         image.set_initial_magnetic_moments(moments)
         energies.append(eh.single_point(image, engine="tblite:gfn1").get_potential_energy())
     assert energies[1] - energies[0] == pytest.approx(card["barrier_eV"], abs=0.01)
+
+
+# ---------------------------------------------------------------- interrupted
+def test_an_interrupt_in_flight_is_no_outcome(vacancy, monkeypatch):
+    look = interrupt_at(3, then=dynamics.Simulation._look)
+    monkeypatch.setattr(dynamics.Simulation, "_look", lambda *a: look(*a))
+    start = eh.approach(vacancy, "CH2", hole=hole_of(vacancy), rng=1)
+    with pytest.raises(eh.Stopped, match="dynamics was stopped by an interrupt after") as stop:
+        eh.heal(start, engine="lammps:airebo", time_fs=40, rng=1)
+    assert stop.value.result.log["time_fs"].iloc[-1] < 40
+
+
+def test_an_interrupt_while_the_end_is_cooled_leaves_the_whole_flight(vacancy, monkeypatch):
+    monkeypatch.setattr(lammps.Session, "minimise", interrupt_at(1))
+    start = eh.approach(vacancy, "CH2", hole=hole_of(vacancy), rng=1)
+    with pytest.raises(
+        eh.Stopped, match="flight was over; the interrupt came while its end was cooled"
+    ) as stop:
+        eh.heal(start, engine="lammps:airebo", time_fs=40, rng=1)
+    assert stop.value.result.log["time_fs"].iloc[-1] == pytest.approx(40)

@@ -1,10 +1,18 @@
 """A sweep of temperatures: seeds, workers, what each row says, and what is refused."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
+from signals import interrupt_at
 
 import elit_helpers as eh
+from elit_helpers.simulate import dynamics
 from elit_helpers.studies import temperature_sweep
 
 SHORT = {"temperatures_K": (300, 3000), "replicas": 2, "time_ps": 0.05, "engine": "lammps:lcbop", "rng": 1}
@@ -120,3 +128,82 @@ def test_workers_are_as_many_as_processors_memory_and_runs_allow(monkeypatch):
     assert temperature_sweep._how_many(None, short) == 1  # done before another process has started
     monkeypatch.setattr(temperature_sweep, "memory_limit", lambda: (1e8, "a test"))
     assert temperature_sweep._how_many(None, long) == 1
+
+
+# ---------------------------------------------------------------- interrupted
+def test_an_interrupt_leaves_the_runs_that_were_finished_and_says_so(sweep, monkeypatch):
+    look = interrupt_at(
+        2 * 3 + 2, then=dynamics.Simulation._look
+    )  # in the third run: each is looked at 3 times
+    monkeypatch.setattr(dynamics.Simulation, "_look", lambda *a: look(*a))
+    with pytest.raises(
+        eh.Stopped, match="The sweep was stopped by an interrupt after 2 of 4 runs; those"
+    ) as stop:
+        eh.temperature_sweep(turned(), workers=1, **SHORT)
+    part = stop.value.result
+    pd.testing.assert_frame_equal(part.table, sweep.table[:2])
+    for says in (part.info["stopped"], part.table.attrs["stopped"], repr(part)):
+        assert "an interrupt after 2 of 4 runs" in says
+    assert "stopped" not in sweep.info
+    assert "stopped" not in repr(sweep)
+
+
+def test_an_interrupt_in_the_first_run_leaves_nothing(monkeypatch):
+    look = interrupt_at(2, then=dynamics.Simulation._look)
+    monkeypatch.setattr(dynamics.Simulation, "_look", lambda *a: look(*a))
+    with pytest.raises(eh.Stopped, match=r"after 0 of 4 runs\.$") as stop:
+        eh.temperature_sweep(turned(), workers=1, **SHORT)
+    assert stop.value.result is None
+
+
+IN_WORKERS = """
+import sys, psutil
+import elit_helpers as eh
+from elit_helpers.studies import temperature_sweep
+
+if __name__ == "__main__":
+    atoms = eh.add_stone_wales(eh.graphene_sheet((7, 4)), 40)[0]
+    def bar(iterable, **_):
+        print("begun", *(p.pid for p in psutil.Process().children(recursive=True)), flush=True)
+        yield from iterable
+    temperature_sweep.progress_bar = bar
+    try:
+        eh.temperature_sweep(atoms, replicas=1, time_ps=1e6, engine="lammps:lcbop", rng=1, workers=2)
+    except eh.Stopped as stop:
+        print(stop, flush=True)
+        sys.exit(130)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "whole", "status"),
+    [
+        (signal.SIGINT, True, 130),
+        (signal.SIGINT, False, 130),
+        (signal.SIGTERM, False, -15),
+        (signal.SIGKILL, False, -9),
+    ],
+    ids=["Ctrl-C in a terminal", "SIGINT", "SIGTERM", "SIGKILL"],
+)
+def test_no_worker_outlives_the_sweep(tmp_path, number, whole, status):
+    script = tmp_path / "sweep.py"
+    script.write_text(IN_WORKERS)
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        word, *pids = process.stdout.readline().split()
+        assert word == "begun"
+        assert len(pids) >= 2
+        workers = [psutil.Process(int(pid)) for pid in pids if psutil.pid_exists(int(pid))]
+        (os.killpg if whole else os.kill)(process.pid, number)
+        said, complaints = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert not psutil.wait_procs(workers, timeout=30)[1]
+    if status == 130:
+        assert said.startswith("The sweep was stopped by an interrupt after 0 of 5 runs.")
+        assert "Traceback" not in complaints

@@ -61,15 +61,18 @@ def write_emi(path, voltage_kV=80.0, detector="HAADF"):
 
 
 def write_mrc(path, frames, *, pixel_A):
-    """A stack (N, H, W) of int16 with its cell in Å."""
+    """A stack (N, H, W) with its cell in Å, in the type and byte order of the array."""
     n, height, width = frames.shape
-    header = np.zeros(256, "<i4")
-    header[:4] = width, height, n, 1
+    order = ">" if frames.dtype.str[0] == ">" else "<"
+    header = np.zeros(256, f"{order}i4")
+    header[:4] = width, height, n, {"i1": 0, "i2": 1, "f4": 2, "u2": 6, "f2": 12}[frames.dtype.str[1:]]
     header[7:10] = width, height, n
-    floats = header.view("<f4")
-    floats[10:13] = width * pixel_A, height * pixel_A, n
     header[16:19] = 1, 2, 3
+    header[27] = 20141
+    floats = header.view(f"{order}f4")
+    floats[10:13] = width * pixel_A, height * pixel_A, n
+    floats[19:21] = frames.min(), frames.max()
     raw = bytearray(header.tobytes())
     raw[208:212] = b"MAP "
-    raw[212:216] = b"\x44\x44\x00\x00"
-    path.write_bytes(bytes(raw) + frames.astype("<i2").tobytes())
+    raw[212:216] = b"\x44\x44\x00\x00" if order == "<" else b"\x11\x11\x00\x00"
+    path.write_bytes(bytes(raw) + frames.tobytes())
