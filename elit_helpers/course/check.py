@@ -23,7 +23,7 @@ from elit_helpers.core.settings import SETTINGS, memory_limit, run_mode, threads
 from elit_helpers.engines.dftb_plus import time_limit_s
 
 DISTRIBUTION = "elit-helpers"
-OPTIONAL_EXTRAS = {"lab": "JupyterLab", "quantum": "DFT in notebook 05", "hpc": "clusters, notebook 07"}
+OPTIONAL_EXTRAS = {"lab": "JupyterLab", "quantum": "DFT in notebook 05"}
 MEMORY_NEEDED_GB = 1.0  # a notebook's budget and the browser or terminal beside it
 PROBE_TIMEOUT_S = 180
 

@@ -2,6 +2,7 @@
 
 from .style import (
     COLORS as COLORS,
+    CYCLE as CYCLE,
     MARKERS as MARKERS,
     OTHER as OTHER,
     RING_COLORS as RING_COLORS,

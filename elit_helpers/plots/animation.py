@@ -16,6 +16,7 @@ from PIL import Image
 from elit_helpers.core.checks import PathLike, check_path, check_positive
 from elit_helpers.core.files import atomic_write, check_file
 from elit_helpers.plots.moving import Moving, MovingStructure, check_trajectory, frame_rows, frame_values
+from elit_helpers.plots.style import CYCLE
 
 _ENDINGS = (".gif", ".html")
 _DPI = 100
@@ -87,7 +88,7 @@ def _pictures(frames: list, log: Any, rows: Any, values: Any, label: str) -> Ite
     where = moving.add(ax.text(1, 1.01, "", transform=ax.transAxes, ha="right", va="bottom"))
     if log is not None:
         curve = figure.add_axes((0.66, 0.11, 0.32, 0.81))
-        curve.plot(log["time_fs"], log["temperature_K"], color="#0072b2", lw=1.2)
+        curve.plot(log["time_fs"], log["temperature_K"], color=CYCLE[0], lw=1.2)
         curve.set(xlabel="time [fs]", ylabel="temperature [K]")
         cursor, times = moving.cursor(curve), np.asarray(log["time_fs"])[rows]
     for number in range(len(frames)):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from elit_helpers.plots.style import current_axis, row
+from elit_helpers.plots.style import CYCLE, current_axis, row
 
-# Wong's palette, as in `plots`, from good to bad; hatched where colours alone could be mistaken.
+# From good to bad; hatched where colours alone could be mistaken.
 _OUTCOMES = {"healed": ("#009e73", ""), "partly": ("#009e73", "///"), "not": ("#dddddd", "")}
-_LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", "-."), ("#cc79a7", ":"), ("#555555", "-"))
+_STYLES = ("-", "--", "-.", ":")
 _WORDS = {"molecule": "", "temperature_K": " K", "distance_A": " Å", "angle": "°", "collision_eV": " eV"}
 
 
@@ -73,8 +73,8 @@ def healing_way(ways: Mapping[str, Any], *, axes: Any = None) -> Any:
     axes = row(2, width=5, height=3.6) if axes is None else axes
     for n, (label, way) in enumerate(ways.items()):
         way = way if isinstance(way, pd.DataFrame) else pd.DataFrame([frame.info for frame in way])
-        way, (color, line) = way[way["time_fs"] >= 0], _LINES[n % len(_LINES)]
-        style = {"color": color, "ls": line, "label": label}
+        way = way[way["time_fs"] >= 0]
+        style = {"color": CYCLE[n % len(CYCLE)], "ls": _STYLES[n % len(_STYLES)], "label": label}
         axes[0].plot(way["time_fs"], way["potential_eV"] - way["potential_eV"].iloc[0], **style)
         axes[1].plot(way["time_fs"], way["distance_A"], **style)
     axes[0].set(xlabel="time [fs]", ylabel="energy above the start [eV]")

@@ -9,7 +9,17 @@ import numpy as np
 
 from elit_helpers.core import atoms_table
 from elit_helpers.core.checks import check_pixel_size
-from elit_helpers.plots.style import COLORS, MARKERS, OTHER, current_axis, finish_picture
+from elit_helpers.plots.style import (
+    COLORS,
+    CURSOR,
+    MARKERS,
+    ON_PICTURE,
+    OTHER,
+    OUTLINE,
+    current_axis,
+    finish_picture,
+    rim,
+)
 
 
 def image(
@@ -55,15 +65,19 @@ def labels(mask: Any, *, classes: Sequence[str], ax: Any = None, title: str = ""
 def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False, title: str = "") -> Any:
     """Draw a table of atoms over their picture: one marker an element, crosses for flagged ones."""
     ax = current_axis(ax)
+    if ax.images:
+        ax.autoscale(False)  # markers at the border leave the picture as large as it is
     for element, group in atoms_table.kept(table).groupby("element"):
+        color = ON_PICTURE.get(element, COLORS.get(element, OTHER))
         ax.scatter(
             group["col_px"],
             group["row_px"],
             s=size * (2.5 if element != "C" else 1),
             marker=MARKERS.get(element, "v"),
-            facecolors="none" if element == "C" else COLORS.get(element, OTHER),
-            edgecolors=COLORS.get(element, OTHER),
+            facecolors="none" if element == "C" else color,
+            edgecolors=color,
             linewidths=0.9,
+            path_effects=rim(0.9),
             label=f"{element} ({len(group)})",
         )
     left = atoms_table.flagged(table)
@@ -73,8 +87,9 @@ def atoms(table: Any, *, ax: Any = None, size: float = 12, flagged: bool = False
             left["row_px"],
             s=size,
             marker="x",
-            c="#d55e00",
+            c=CURSOR,
             linewidths=0.9,
+            path_effects=rim(0.9),
             label=f"flagged ({len(left)})",
         )
     ax.legend(loc="lower right", fontsize="x-small", framealpha=0.8)
@@ -94,8 +109,9 @@ def spectrum(frame: Any, *, pixel_size: float, ax: Any = None, title: str = "", 
     power = np.log10(gaussian_filter(power, 1) + 1e-30)
     edge = 0.5 / check_pixel_size(pixel_size)  # the highest frequency that pixels of this size can hold
     low, top = np.percentile(power, [30, 99.95])
-    ax.imshow(power, cmap="magma", vmin=low, vmax=top, extent=(-edge, edge, edge, -edge))
-    ax.set(xlim=(-reach, reach), ylim=(reach, -reach), xlabel="frequency [1/Å]", ylabel="frequency [1/Å]")
+    ax.imshow(power, cmap="magma", vmin=low, vmax=top, extent=(-edge, edge, -edge, edge))
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="frequency [1/Å]", ylabel="frequency [1/Å]")
+    ax.locator_params(nbins=5)
     ax.set_title(title)
     return ax
 
@@ -105,5 +121,5 @@ def pair(image_: Any, mask: Any, *, ax: Any = None, title: str = "") -> Any:
     ax, background = current_axis(ax), np.max(mask)
     ax.imshow(image_, cmap="gray", vmin=-2.5, vmax=3.5)
     if np.min(mask) < background:
-        ax.contour(mask < background, [0.5], colors="#56b4e9", linewidths=0.7)
+        ax.contour(mask < background, [0.5], colors=OUTLINE, linewidths=0.8)
     return finish_picture(ax, np.shape(image_), None, title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -142,12 +143,16 @@ def histogram(
     xlabel: str = "",
     title: str = "",
 ) -> Any:
-    """Draw a histogram as steps, normalised to a density, so that several can be laid over one another."""
+    """Draw a histogram as steps, normalised to a density, so that several can be laid over one another.
+
+    The unit in brackets at the end of `xlabel` becomes that of the density.
+    """
     ax = current_axis(ax)
     ax.hist(np.asarray(values), bins=bins, histtype="step", density=True, lw=1.8, label=label)
     if label:
         ax.legend(fontsize="small")
-    ax.set(xlabel=xlabel, ylabel="density", title=title)
+    unit = re.search(r"\[(.+)\]", xlabel)
+    ax.set(xlabel=xlabel, ylabel=f"density [1/{unit[1]}]" if unit else "density", title=title)
     return ax
 
 

@@ -13,21 +13,36 @@ import numpy as np
 from elit_helpers.core.checks import check_pixel_size
 from elit_helpers.core.coordinates import extent
 
-# Wong's palette: told apart by the colour-blind, too; elements differ in marker as well.
+# Okabe and Ito's palette (Wong, Nat. Methods 8, 441, 2011): told apart by the colour-blind, too. Lines and
+# bars take its colours in this order; yellow is left to pictures, because white paper swallows it.
+CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+# Elements differ in marker as well.
 COLORS = {"C": "#0072b2", "Si": "#e69f00", "H": "#bbbbbb", "N": "#cc79a7", "Mo": "#009e73", "S": "#f0e442"}
 MARKERS = {"C": "o", "Si": "D", "H": ".", "N": "s", "Mo": "s", "S": "^"}
 OTHER = "#999999"
 RING_COLORS = {5: "#56b4e9", 6: "#f2f2f2", 7: "#e69f00", 8: "#cc79a7"}
 CURSOR = "#d55e00"
+# On a grey picture a mark has to stand out from black and from white: a bright colour on a dark rim.
+ON_PICTURE = {"C": "#56b4e9"}
+OUTLINE = "#f0e442"
 
 
 def current_axis(ax: Any) -> Any:
-    """Return `ax`, or the current axis where none is given."""
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
+    """Return `ax`, or the current axis where none is given; an empty one gets the colours of `CYCLE`."""
+    if ax is None:
+        import matplotlib.pyplot as plt
 
-    return plt.gca()
+        ax = plt.gca()
+    if not ax.has_data():
+        ax.set_prop_cycle(color=CYCLE)
+    return ax
+
+
+def rim(width: float) -> list[Any]:
+    """Return path effects that put a dark rim round a line of `width` points, to be seen on any grey."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=width + 1.4, foreground="black")]
 
 
 def row(n: int = 1, *, width: float = 4.0, height: float | None = None) -> np.ndarray:
@@ -35,7 +50,7 @@ def row(n: int = 1, *, width: float = 4.0, height: float | None = None) -> np.nd
     import matplotlib.pyplot as plt
 
     _, axes = plt.subplots(1, n, figsize=(n * width, height or width), squeeze=False, layout="constrained")
-    return axes[0]
+    return np.array([current_axis(ax) for ax in axes[0]])
 
 
 def finish_picture(ax: Any, shape: Sequence[int], pixel_size: float | None, title: str) -> Any:

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from elit_helpers.plots.style import current_axis, finish_picture
+from elit_helpers.plots.style import CYCLE, current_axis, finish_picture
 
-# Wong's palette, as in `plots`: told apart by the colour-blind, too.
-_BLUE, _ORANGE = "#0072b2", "#e69f00"
 _DISC_PIXELS = 25
 
 
@@ -18,7 +16,7 @@ def reliability(
     *,
     ax: Any = None,
     label: str = "observed",
-    color: str = _BLUE,
+    color: str = CYCLE[0],
     counts: bool = True,
     together: float = _DISC_PIXELS,
     title: str = "",
@@ -66,7 +64,7 @@ def over_members(
     *,
     ax: Any = None,
     label: str = "",
-    color: str = _BLUE,
+    color: str = CYCLE[0],
     goal: float | None = None,
     title: str = "",
 ) -> Any:
@@ -85,7 +83,7 @@ def over_members(
     spread = table.get(f"{column}_std")
     ax.errorbar(table.index, table[column], spread, fmt="o-", color=color, ms=5, capsize=3, label=label)
     if goal is not None:
-        ax.axhline(goal, ls="--", color=_ORANGE, lw=1.2, label=f"wanted: {goal:g}")
+        ax.axhline(goal, ls="--", color=CYCLE[1], lw=1.2, label=f"wanted: {goal:g}")
     if label or goal is not None:
         ax.legend(fontsize="small")
     name = {"auroc": "AUROC of wrong atoms", "ece": "calibration error", "f1": "F1"}.get(column, column)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from elit_helpers import plots
 from elit_helpers.core.checks import require
 from elit_helpers.widgets.shown import Shown, in_space
 
+# The unit that a name of the package ends with, as in `temperature_K`.
+_UNITS = {"A": "Å", "K": "K", "fs": "fs", "eV": "eV", "px": "px", "deg": "°"}
 
-def explore(draw: Callable[..., Any], *, alt: str, **controls: Any) -> Shown:
+
+def explore(
+    draw: Callable[..., Any], *, alt: str, units: Mapping[str, str] | None = None, **controls: Any
+) -> Shown:
     """Show a figure with controls that redraw it.
 
     Parameters
@@ -19,20 +24,27 @@ def explore(draw: Callable[..., Any], *, alt: str, **controls: Any) -> Shown:
         Called with one keyword a control; returns a matplotlib figure.
     alt
         What the figure shows, for those who cannot see it and for pages without a kernel.
+    units : mapping of str to str, optional
+        Units of controls whose name does not end with one: ``{"dose": "e/Å²"}``.
     **controls
         As `ipywidgets.interact` takes them: ``(low, high, step)``, a list of choices, a bool, or a widget;
         ``(low, high, step, start)`` begins at `start` instead of half-way. A control is labelled by its
-        name, with underscores as spaces.
+        name, with underscores as spaces and the unit in brackets: ``temperature_K`` by "temperature [K]".
 
     Raises
     ------
     ValueError
-        If there is no control.
+        If there is no control, or a unit belongs to none.
     """
+    units = dict(units or {})
     if not controls:
         raise ValueError("`controls` is empty; give at least one, such as dose=(1, 20).")
+    if unknown := sorted(units.keys() - controls.keys()):
+        raise ValueError(
+            f"`units` names {', '.join(unknown)}, which is no control; there are {', '.join(controls)}."
+        )
     widgets = require("ipywidgets", "A figure with controls")
-    handles = _handles(widgets, controls)
+    handles = _handles(widgets, controls, units)
     picture = widgets.Image(format="png")
     picture.layout.max_width = "100%"
 
@@ -45,7 +57,7 @@ def explore(draw: Callable[..., Any], *, alt: str, **controls: Any) -> Shown:
     return Shown(widgets.VBox([*handles.values(), picture]), picture.value, alt)
 
 
-def _handles(widgets: Any, controls: dict[str, Any]) -> dict[str, Any]:
+def _handles(widgets: Any, controls: dict[str, Any], units: Mapping[str, str]) -> dict[str, Any]:
     """Turn short forms into widgets as `interact` does, redrawing on release rather than while dragging."""
     handles = {}
     starts = {name: c[3] for name, c in controls.items() if isinstance(c, tuple) and len(c) == 4}
@@ -53,12 +65,20 @@ def _handles(widgets: Any, controls: dict[str, Any]) -> dict[str, Any]:
     for widget in widgets.interactive(lambda **_: None, **controls).kwargs_widgets:
         name = widget._kwarg
         widget.value = starts.get(name, widget.value)
-        widget.description = name.replace("_", " ")
+        widget.description = _label(name, units)
         if hasattr(widget, "continuous_update"):
             widget.continuous_update = False
         widget.style.description_width = "initial"
         handles[name] = widget
     return handles
+
+
+def _label(name: str, units: Mapping[str, str]) -> str:
+    """What stands beside a control: its name in words, and its unit."""
+    stem, _, ending = name.rpartition("_")
+    if stem and ending in _UNITS and name not in units:
+        name, units = stem, {stem: _UNITS[ending]}
+    return name.replace("_", " ") + (f" [{units[name]}]" if name in units else "")
 
 
 def view(

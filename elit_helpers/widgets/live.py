@@ -125,9 +125,9 @@ class LiveRun(_Live):
         every = max(1, len(self.history) // 1000)
         log = self.history[::-every][::-1]  # the newest row is always among them
         curves = (
-            ("temperature_K", "temperature\n[K]", "#0072b2", log.get("temperature_K")),
-            ("total_eV", "energy,\nchange [eV]", "#d55e00", None),
-            ("bonds", "bonds", "#009e73", log.get("bonds")),
+            ("temperature_K", "temperature\n[K]", plots.CYCLE[0], log.get("temperature_K")),
+            ("total_eV", "energy,\nchange [eV]", plots.CYCLE[1], None),
+            ("bonds", "bonds", plots.CYCLE[2], log.get("bonds")),
         )
         axes = [figure.add_axes((0.16, 0.11 + 0.3 * k, 0.81, 0.25)) for k in (2, 1, 0)]
         for ax, (column, label, color, series) in zip(axes, curves, strict=True):

@@ -151,7 +151,7 @@ class _Screen:
         over_time.set(ylabel=f"{pair} bond\n[Å]", ylim=(self.bins[0], self.bins[-1]))
         self.steps = self.moving.add(
             now.stairs(np.zeros(len(self.bins) - 1), self.bins, orientation="horizontal", fill=True,
-                       color="#0072b2")
+                       color=plots.CYCLE[0])
         )  # fmt: skip
         now.set(xlim=(0, 1.05 * max(counts.max(initial=1), 1)), ylim=over_time.get_ylim(), xlabel="bonds")
         now.tick_params(labelleft=False)

@@ -37,7 +37,7 @@ def test_what_only_an_extra_asks_for_stops_nothing():
 
 
 def test_needed_packages_come_from_the_metadata(monkeypatch):
-    lines = ["six>=1", "no-such-a; extra == 'hpc'", "no-such-b; extra == 'test'", "no-such-c"]
+    lines = ["six>=1", "no-such-a; extra == 'quantum'", "no-such-b; extra == 'test'", "no-such-c"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: lines)
     found = {finding.name: finding for finding in check.packages()}
     assert set(found) == {"Python", "six", "no-such-a", "no-such-c"}  # tests are nothing a learner needs

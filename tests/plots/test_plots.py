@@ -1,9 +1,12 @@
 """Drawings carry units, a scale, alt text, and tell elements apart by more than colour."""
 
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sheets import SHEET
 
 from elit_helpers import plots
@@ -216,3 +219,41 @@ def test_a_sweep_shows_every_run_by_its_fate_and_by_its_rings():
     assert len(five.get_offsets()) == len(seven.get_offsets()) == 3
     assert means.lines[0].get_ydata() == pytest.approx([1.445, 1.5])
     assert means.get_ylabel() == "mean bond [Å]"
+
+
+def test_the_density_of_a_histogram_has_the_unit_of_what_is_counted():
+    ax = plots.histogram([1.4, 1.5], xlabel="C–C bond [Å]", ax=plots.row()[0])
+    assert ax.get_ylabel() == "density [1/Å]"
+    assert plots.histogram([1, 2], xlabel="counts", ax=plots.row()[0]).get_ylabel() == "density"
+
+
+def test_frequencies_of_a_spectrum_count_upwards_and_show_what_is_where():
+    rows = np.arange(64)[:, None] + np.arange(64)  # waves that run down and to the right
+    ax = plots.spectrum(np.cos(2 * np.pi * rows / 8), pixel_size=1.0, reach=0.5, ax=plots.row()[0])
+    assert ax.get_ylim() == (-0.5, 0.5)
+    power = np.asarray(ax.images[0].get_array())
+    row, col = np.unravel_index(power.argmax(), power.shape)
+    left, right, bottom, top = ax.images[0].get_extent()
+    x, y = left + (right - left) * col / 64, top - (top - bottom) * row / 64
+    assert abs(x) == pytest.approx(0.125, abs=0.02)
+    assert y == pytest.approx(-x, abs=0.02)  # to the right and down
+
+
+def test_atoms_at_the_border_leave_the_picture_as_large_as_it_is(table):
+    table = table.assign(row_px=[-0.4, 9, 20], col_px=[31.4, 9, 3])
+    ax = plots.atoms(table, ax=plots.image(np.eye(32), ax=plots.row()[0]))
+    assert ax.get_xlim() == (-0.5, 31.5)
+    assert ax.get_ylim() == (31.5, -0.5)
+
+
+@pytest.mark.parametrize("grey", ["black", "white"])
+def test_circles_stand_out_from_dark_and_from_bright_pictures(grey):
+    picture = np.full((64, 64), {"black": 0.0, "white": 1.0}[grey])
+    ax = plots.row(width=4)[0]
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    plots.atoms(pd.DataFrame({"row_px": [32], "col_px": [32], "element": ["C"], "kept": [True]}), ax=ax)
+    ax.get_legend().remove()
+    ax.set_axis_off()
+    png = np.asarray(Image.open(io.BytesIO(plots.to_png(ax.figure))).convert("L"), float)
+    inside = png[20:-20, 20:-20]
+    assert np.sum(np.abs(inside - np.median(inside)) > 90) > 10

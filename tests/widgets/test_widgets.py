@@ -49,6 +49,32 @@ def test_the_bundle_has_widget_picture_and_words():
     assert "model_id" in bundle[widgets.WIDGET]
 
 
+def test_a_control_is_labelled_with_its_unit():
+    shown = widgets.explore(
+        lambda **_: draw(1, grid=False),
+        alt="",
+        units={"dose": "e/Å²", "grid_K": "a K of its own"},
+        temperature_K=(1, 9),
+        dose=(1, 9),
+        grid_K=False,
+        least_probability=(0.0, 1.0),
+        A=(1, 2),
+    )
+    labels = [child.description for child in shown.widget.children[:-1]]
+    assert labels == [
+        "temperature [K]",
+        "dose [e/Å²]",
+        "grid K [a K of its own]",
+        "least probability",
+        "A",
+    ]
+
+
+def test_a_unit_of_no_control_is_refused():
+    with pytest.raises(ValueError, match=r"`units` names dsoe, which is no control; there are dose, grid\."):
+        widgets.explore(draw, alt="", units={"dsoe": "e/Å²"}, dose=(1, 9), grid=False)
+
+
 def test_controls_are_needed():
     with pytest.raises(ValueError, match="`controls` is empty"):
         widgets.explore(draw, alt="")
