@@ -30,10 +30,15 @@ DFTB_FRAMES = (12, 24, 36, 48, 60)  # of the dynamics in data/dftb_plus; each co
 
 
 def start():
-    """Graphene with Maxwell-Boltzmann velocities, without drift."""
+    """Graphene at rest, set in motion."""
     atoms = graphene(size=(CELLS, CELLS, 1), a=LATTICE_A, vacuum=VACUUM_A)
     atoms.pbc = (True, True, False)
-    spread = np.sqrt(units.kB * START_K * atoms.get_masses())[:, None]
+    return heated(atoms, START_K)
+
+
+def heated(atoms, kelvin):
+    """The atoms with Maxwell-Boltzmann velocities, without drift."""
+    spread = np.sqrt(units.kB * kelvin * atoms.get_masses())[:, None]
     momenta = spread * np.random.default_rng(6).standard_normal((len(atoms), 3))
     atoms.set_momenta(momenta - momenta.mean(axis=0))
     return atoms
@@ -47,19 +52,19 @@ def snapshot(atoms, step):
     return kept
 
 
-def move(path, steps):
-    """Dynamics at constant energy; every step goes to `path`, in chunks."""
+def move(path, steps, begin=start, save_every=SAVE_EVERY):
+    """Dynamics at constant energy from `begin()`; every step goes to `path`, in chunks."""
     frames = read(path, index=":") if path.exists() else []
-    atoms = frames[-1].copy() if frames else start()
+    atoms = frames[-1].copy() if frames else begin()
     if len(frames) > steps:
         return frames
     log = path.with_suffix(".json")
     seconds = json.loads(log.read_text())["cpu_seconds"] if log.exists() else 0.0
-    atoms.calc = quantum.calculator("gpaw:pbe", start())  # of the first frame: the box stays the same
+    atoms.calc = quantum.calculator("gpaw:pbe", begin())  # of the first frame: the box stays the same
     driver = VelocityVerlet(atoms, timestep=TIMESTEP_FS * units.fs)
     while len(frames) <= steps:
         began = time.process_time()
-        for _ in range(SAVE_EVERY):
+        for _ in range(save_every):
             if frames:
                 driver.run(1)
             frames.append(snapshot(atoms, len(frames)))
@@ -103,17 +108,21 @@ def bare(frame):
 
 
 def summary(name, forces, reference):
-    """How far each level's forces are from the reference's, by root mean square, and in size."""
+    """How far each level's forces are from the reference's: root mean square, median, largest; slope."""
     rows, right = [], forces[reference]
+    size = np.linalg.norm(right, axis=-1)
     for level, own in forces.items():
         if level != reference:
-            error = np.sqrt(((own - right) ** 2).sum(-1).mean())
-            size = np.sqrt((right**2).sum(-1).mean())
-            slope = (own * right).sum() / (right**2).sum()
-            correlation = np.corrcoef(own.ravel(), right.ravel())[0, 1]
-            rows.append((name, level, reference, len(right), size, error, correlation, slope))
-    names = ["frames_of", "level", "reference", "frames", "rms_force", "rms_error", "correlation", "slope"]
-    return pd.DataFrame(rows, columns=names)
+            error = np.linalg.norm(own - right, axis=-1)
+            rows.append({
+                "frames_of": name, "level": level, "reference": reference, "frames": len(right),
+                "rms_force": np.sqrt((size**2).mean()), "rms_error": np.sqrt((error**2).mean()),
+                "median_force": np.median(size), "median_error": np.median(error),
+                "largest_error": error.max(),
+                "correlation": np.corrcoef(own.ravel(), right.ravel())[0, 1],
+                "slope": (own * right).sum() / (right**2).sum(),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def main(folder, steps):

@@ -4,9 +4,9 @@ usage: python data/recipes/make_levels.py [DATA_FOLDER] [MINUTES] [NAME]
 
 Each structure is relaxed in a process of its own, the cheap ones first; a file that is there already is not
 computed again, so that the recipe can be stopped at any time (it stops by itself after MINUTES). NAME
-computes those alone that have it in the name of their file, such as gpaw or pbe_SiC. Some ten minutes of one
-core without PBE, which takes an hour and a half. GPAW and DFTB+ are left out by name where they are absent;
-DFTB's defects are then those of data/dftb_plus.
+computes those alone that have it in the name of their file, such as gpaw or pbe_SiC; rows and structures that
+ship and were not computed again stay. Some ten minutes of one core without PBE, which takes two hours. GPAW
+and DFTB+ are left out by name where they are absent; DFTB's defects are then those of data/dftb_plus.
 
 PBE starts from what GFN1-xTB has found, stretched to PBE's lattice, and stops at PBE_FMAX or after PBE_STEPS
 steps of half a minute each.
@@ -15,11 +15,9 @@ steps of half a minute each.
 import json
 import multiprocessing
 import resource
-import shutil
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +34,7 @@ VACUUM_A, FMAX, STEPS = 8.0, 0.03, 300
 PBE_FMAX, PBE_STEPS = 0.05, 60
 CLASSICAL = ("lammps:lcbop", "lammps:airebo", "lammps:erhart-albe", "lammps:tersoff")
 CARBON = ("perfect", "vacancy", "Stone-Wales", "5-8-5")
+SPIN = "vacancy, 2 unpaired"  # the state that density-functional theory finds lowest, and planar
 SILICON = ("SiC3", "SiC4", "bulk Si")
 SHOWN = ("lammps:lcbop", "lammps:erhart-albe", "tblite:gfn1", "gpaw:pbe")  # the levels whose structures ship
 ADATOMS = ("Si on top", "Cr on top", *(f"Cr on top, {n} unpaired" for n in (2, 4, 6)))
@@ -47,15 +46,15 @@ SILICON_A, SILICON_PBE_A = 5.43, 5.47
 # What density-functional theory in the literature has; ranges are over functionals and sizes of the sheet.
 SKOWRON = "range of published DFT; overview: Skowron et al., Chem. Soc. Rev. 44, 3143 (2015)"
 REVIEW = (SKOWRON, "10.1039/c4cs00499j")
-ZHOU = "DFT; the defect was seen by Zhou et al., Phys. Rev. Lett. 109, 206803 (2012)"
-SEEN = (ZHOU, "10.1103/PhysRevLett.109.206803")
+CASARTELLI = "DFT: flat with two electrons unpaired, below the buckled state in which they pair; "
+CASARTELLI += "Casartelli et al., arXiv:1303.1924"
+TRIPLET = (CASARTELLI, "10.48550/arXiv.1303.1924")
 NIEMAN = "DFT: its neighbours up to 0.2 Å above and below; Nieman et al., J. Chem. Phys. 147, 194702 (2017)"
 WAVES = (NIEMAN, "10.1063/1.4999779")
 LITERATURE = (
     ("vacancy", "formation_eV", 7.3, 7.9, *REVIEW),
     ("Stone-Wales", "formation_eV", 4.5, 5.3, *REVIEW),
-    ("SiC3", "to_neighbours_A", 1.75, 1.80, *SEEN),
-    ("SiC3", "height_A", 0.65, 1.5, *SEEN),
+    (SPIN, "below_paired_eV", 0.2, 0.2, *TRIPLET),
     ("SiC4", "neighbours_height_A", 0.0, 0.2, *WAVES),
 )
 
@@ -71,6 +70,12 @@ def build(defect, a, cells):
     sheet.pbc = (True, True, False)
     middle = int(np.argmin(np.linalg.norm(sheet.positions - sheet.positions.mean(axis=0), axis=1)))
     if defect == "vacancy":
+        return eh.add_vacancy(sheet, middle)[0]
+    if defect == SPIN:
+        around = np.argsort(sheet.get_distances(middle, range(len(sheet)), mic=True))[1:4]
+        moments = np.zeros(len(sheet))
+        moments[around] = 2 / 3
+        sheet.set_initial_magnetic_moments(moments)
         return eh.add_vacancy(sheet, middle)[0]
     if defect == "Stone-Wales":
         return eh.add_stone_wales(sheet, middle)[0]
@@ -100,13 +105,11 @@ def jobs():
     yield from (("tblite:gfn1", defect, CELLS) for defect in CARBON + SILICON)
     yield from (("tblite:gfn1", "perfect", n) for n in SIZES)
     yield from (("tblite:gfn2", defect, CELLS) for defect in CARBON)
-    yield from (("tblite:gfn1", defect, CELLS) for defect in ADATOMS)
+    yield from (("tblite:gfn1", defect, CELLS) for defect in (*ADATOMS, SPIN))
     yield from (("tblite:gfn1", defect, n) for n in SIZES[2:6] for defect in ("vacancy", "Stone-Wales"))
     yield from (("tblite:gfn2", defect, CELLS) for defect in SILICON)
-    if shutil.which("dftb+"):
-        yield from (("dftb+:mio", defect, CELLS) for defect in CARBON)
-    if find_spec("gpaw"):
-        yield from (("gpaw:pbe", defect, CELLS) for defect in CARBON + SILICON + ADATOMS[1:])
+    yield from (("dftb+:mio", defect, CELLS) for defect in CARBON)
+    yield from (("gpaw:pbe", defect, CELLS) for defect in CARBON + SILICON + ADATOMS[1:] + (SPIN,))
 
 
 def start_of(level, defect, cells, folder):
@@ -154,7 +157,7 @@ def compute(level, defect, cells, folder):
 
 
 def geometry(atoms):
-    """Bonds, angles and height of what is not carbon, or of the defect."""
+    """Bonds, and of what is not carbon its angles, its height over its neighbours and over the sheet."""
     carbon = eh.bonds(atoms).query("pair == 'C-C'").length_A
     found = {
         "shortest_A": carbon.min(), "longest_A": carbon.max(), "mean_A": carbon.mean(),
@@ -169,15 +172,23 @@ def geometry(atoms):
         pairs = [(int(a), int(b)) for k, a in enumerate(own) for b in own[k + 1 :]]
         found |= {
             "neighbours": len(own), "to_neighbours_A": float(away[own].mean()),
-            "height_A": float(atoms.positions[i, 2] - np.median(atoms.positions[:, 2])),
+            "height_A": float(atoms.positions[i, 2] - atoms.positions[own, 2].mean()),
+            "over_sheet_A": float(atoms.positions[i, 2] - np.median(atoms.positions[:, 2])),
             "angle_deg": float(np.mean([atoms.get_angle(a, i, b, mic=True) for a, b in pairs])),
         }  # fmt: skip
     return found
 
 
 def collect(folder, target):
-    """One table of all that is there, with formation energies, and some of the structures."""
+    """One table of all that is there or ships, with formation energies, and some of the structures."""
     table = pd.DataFrame([json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))])
+    shipped, frames = target / "levels.csv", {}
+    if shipped.exists():
+        old = pd.read_csv(shipped)
+        old["cells"] = [n if n == CELLS else int(n.partition("x")[0]) for n in old.cells]
+        key = ["level", "defect", "cells"]
+        table = pd.concat([table, old]).drop_duplicates(key)  # the first of two, which is the new one
+        frames = {(f.info["level"], f.info["defect"]): f for f in read(target / "levels.extxyz", index=":")}
     perfect = table[table.defect == "perfect"].set_index(["level", "cells"])
     an_atom = (perfect.energy_eV / perfect.atoms).to_dict()
     silicon = table[table.defect == "bulk Si"].set_index("level")
@@ -206,9 +217,11 @@ def collect(folder, target):
         table.round(5).to_csv(path, index=False)
     kept = table[table.level.isin(SHOWN) & ~table.defect.isin(["perfect", "bulk Si"])]
     kept = kept[kept.cells == CELLS]
-    frames = [read(folder / f"{name_of(r.level, r.defect, CELLS)}.extxyz") for r in kept.itertuples()]
+    for row in kept.itertuples():
+        if (new := folder / f"{name_of(row.level, row.defect, CELLS)}.extxyz").exists():
+            frames[row.level, row.defect] = read(new)
     with atomic_write(target / "levels.extxyz") as path:
-        write(path, frames, format="extxyz")
+        write(path, [frames[row.level, row.defect] for row in kept.itertuples()], format="extxyz")
 
 
 def main(data, minutes, only):
@@ -218,7 +231,8 @@ def main(data, minutes, only):
     context = multiprocessing.get_context("spawn")
     for job in jobs():
         name = name_of(*job)
-        if time.monotonic() > ends or only not in name or (folder / f"{name}.json").exists():
+        absent = not eh.has_engine(job[0])
+        if time.monotonic() > ends or only not in name or absent or (folder / f"{name}.json").exists():
             continue
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             row = pool.submit(compute, *job, folder).result()

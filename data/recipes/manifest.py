@@ -24,6 +24,8 @@ OTHERS = {  # files with a recipe of their own
     "movie/kernel_check.json": "data/recipes/compare_kernels.py",
     "quantum/aimd_pbe.extxyz": "data/recipes/make_aimd.py",
     "quantum/aimd_pbe.json": "data/recipes/make_aimd.py",
+    "quantum/aimd_defect.extxyz": "data/recipes/make_aimd_defect.py",
+    "quantum/aimd_defect.json": "data/recipes/make_aimd_defect.py",
     "quantum/forces.csv": "data/recipes/make_aimd.py",
     "quantum/forces.npz": "data/recipes/make_aimd.py",
     "quantum/landscape.csv": "data/recipes/make_landscape.py",

@@ -356,18 +356,18 @@ def _euler_of_a_vacancy(answer: Any) -> tuple[bool, str]:
 
 @exercise("06.4")
 def _energy_of_twice_the_noise(answer: Any) -> tuple[bool, str]:
-    if near(answer, 0.68, 0.02):
-        return True, "Yes: 0.68 eV. Energy grows with the square; half the error costs a quarter."
-    if near(answer, 0.34, 0.01):
+    if near(answer, 0.8, 0.02):
+        return True, "Yes: 0.8 eV. Energy grows with the square; half the error costs a quarter."
+    if near(answer, 0.4, 0.01):
         return False, "Twice the noise is not twice the energy: how does a spring's energy grow?"
-    if near(answer, 0.17 * 2**0.5, 0.01):
+    if near(answer, 0.2 * 2**0.5, 0.01):
         return (
             False,
             "Two noises would add so. Here one is doubled, and its energy goes with the square.",
         )
-    if near(answer, 0.78, 0.03):
+    if near(answer, 0.87, 0.04):
         return (
             False,
             "That is what LCBOP says, whose bonds are harder to squeeze. What would springs say?",
         )
-    return False, "Take 0.17 eV times the square of how many times larger the noise is."
+    return False, "Take 0.2 eV times the square of how many times larger the noise is."
