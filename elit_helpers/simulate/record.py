@@ -35,7 +35,8 @@ class Watch:
         the simulation stops there, and can go on later.
     census
         Count the rings on the way, C–C up to 1.85 Å. The first count is that of the start; another follows
-        whenever all of them together stay within `share` of the time. When that is depends on the machine.
+        whenever all of them together stay within `share` of the time. When that is depends on the machine,
+        unless `census_every` says it.
     around
         x, y [Å] of the place to count at, in large systems, where counting everything would be rare.
     radius_A
@@ -45,6 +46,9 @@ class Watch:
     keep_every
         Steps between two frames that are kept, a multiple of `every`; None keeps one with each row of the
         log. Memory grows by these frames and no more.
+    census_every
+        Steps between two ring counts, a multiple of `every`: the same counts on every machine, whatever
+        they cost. None leaves them their `share` of the time.
     """
 
     on_progress: Callable[[pd.DataFrame], bool | None] | None = None
@@ -53,6 +57,7 @@ class Watch:
     radius_A: float = 8.0
     share: float = 0.05
     keep_every: int | None = None
+    census_every: int | None = None
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -138,10 +143,16 @@ class Record:
         if keep is None or moment.step % keep == 0:
             self.frames.append(self.frame(moment))
         self._moment, self.rows = moment, self.rows + 1  # from here on it counts, whatever interrupts
-        if self.watch.census and self._census.allows():
+        if self._counts_at(moment.step):
             with self._census.spend():
                 counts = self._rings(self.last)
             self.counts.append({"step": moment.step, "time_fs": moment.step * self.timestep_fs, **counts})
+
+    def _counts_at(self, step: int) -> bool:
+        """Is a ring count due?"""
+        if self.watch.census and self.watch.census_every is not None:
+            return step % self.watch.census_every == 0
+        return self.watch.census and self._census.allows()
 
     def frame(self, moment: Snapshot) -> Atoms:
         """The structure at a moment."""
@@ -266,9 +277,10 @@ def drift(log: pd.DataFrame, n_atoms: int) -> float:
 
 
 def check_watch(watch: Watch | None, every: int) -> None:
-    """Refuse what is no `Watch`, and frames that would fall between the rows of the log."""
+    """Refuse what is no `Watch`, and frames or counts that would fall between the rows of the log."""
     if watch is not None and not isinstance(watch, Watch):
         raise TypeError(f"`watch` is {type(watch).__name__}; pass Watch(on_progress=...) or None.")
-    keep = None if watch is None else watch.keep_every
-    if keep is not None and check_count("keep_every", keep) % every:
-        raise ValueError(f"`keep_every` is {keep!r}; it must be a multiple of `every`, which is {every}.")
+    for name in ("keep_every", "census_every"):
+        steps = None if watch is None else getattr(watch, name)
+        if steps is not None and check_count(name, steps) % every:
+            raise ValueError(f"`{name}` is {steps!r}; it must be a multiple of `every`, which is {every}.")

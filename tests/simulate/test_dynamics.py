@@ -75,6 +75,13 @@ class TestWhatIsWatched:
         assert len(done.census) > 1
         assert set(done.census["step"]) <= set(done.log["step"])
 
+    def test_counted_every_so_many_steps_they_do_not_depend_on_the_machine(self, monkeypatch):
+        monkeypatch.setattr(Share, "allows", lambda self: False)  # a machine too slow for any
+        atoms, _ = eh.add_stone_wales(sheet((6, 4)), 40)
+        done = run(atoms, watch=eh.Watch(census_every=20))
+        assert done.census["step"].tolist() == [0, 20, 40, 60]
+        assert run(atoms, watch=eh.Watch(census=False, census_every=20)).census.empty
+
     def test_in_a_large_system_they_are_counted_round_a_place(self):
         atoms, _ = eh.add_stone_wales(sheet((10, 6)), 120)
         place = atoms.positions[120, :2]
@@ -108,6 +115,7 @@ class TestWhatIsWatched:
             ({"radius_A": -1}, "`radius_A` is -1"),
             ({"around": 3.0}, r"`around` is 3.0; pass x, y"),
             ({"keep_every": 15}, "`keep_every` is 15; it must be a multiple of `every`, which is 10"),
+            ({"census_every": 15}, "`census_every` is 15; it must be a multiple of `every`, which is 10"),
             ({"around": (500, 500), "radius_A": 2}, r"no atom is within 2 Å"),
         ],
     )
