@@ -121,5 +121,6 @@ def pair(image_: Any, mask: Any, *, ax: Any = None, title: str = "") -> Any:
     ax, background = current_axis(ax), np.max(mask)
     ax.imshow(image_, cmap="gray", vmin=-2.5, vmax=3.5)
     if np.min(mask) < background:
-        ax.contour(mask < background, [0.5], colors=OUTLINE, linewidths=0.8)
+        outline = ax.contour(mask < background, [0.5], colors=OUTLINE, linewidths=0.8)
+        outline.set_path_effects(rim(0.4))
     return finish_picture(ax, np.shape(image_), None, title)

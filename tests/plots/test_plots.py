@@ -246,13 +246,23 @@ def test_atoms_at_the_border_leave_the_picture_as_large_as_it_is(table):
     assert ax.get_ylim() == (31.5, -0.5)
 
 
-@pytest.mark.parametrize("grey", ["black", "white"])
-def test_circles_stand_out_from_dark_and_from_bright_pictures(grey):
-    picture = np.full((64, 64), {"black": 0.0, "white": 1.0}[grey])
-    ax = plots.row(width=4)[0]
-    ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
+def one_circle(grey, ax):
+    ax.imshow(np.full((64, 64), grey), cmap="gray", vmin=0, vmax=1)
     plots.atoms(pd.DataFrame({"row_px": [32], "col_px": [32], "element": ["C"], "kept": [True]}), ax=ax)
     ax.get_legend().remove()
+
+
+def one_outline(grey, ax):
+    mask = np.ones((64, 64), int)
+    mask[28:36, 28:36] = 0
+    plots.pair(np.full((64, 64), 6 * grey - 2.5), mask, ax=ax)
+
+
+@pytest.mark.parametrize("grey", [0.0, 1.0])
+@pytest.mark.parametrize("mark", [one_circle, one_outline])
+def test_circles_and_outlines_stand_out_from_dark_and_from_bright_pictures(mark, grey):
+    ax = plots.row(width=4)[0]
+    mark(grey, ax)
     ax.set_axis_off()
     png = np.asarray(Image.open(io.BytesIO(plots.to_png(ax.figure))).convert("L"), float)
     inside = png[20:-20, 20:-20]
