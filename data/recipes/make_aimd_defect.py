@@ -1,10 +1,10 @@
-"""Compute the ab initio dynamics of a defect that ships: a turned bond at some 4000 K, 60 atoms, PBE.
+"""Compute the ab initio dynamics of a defect: a turned bond at some 4000 K, 60 atoms, PBE.
 
 usage: python data/recipes/make_aimd_defect.py [DATA_FOLDER] [STEPS]
 
-Needs GPAW (the extra `quantum`) and the relaxed defect of make_levels.py. Half a minute of one core a step.
-It can be stopped at any time and goes on from the last step that it wrote; a smaller number of STEPS than is
-there already leaves it as it is.
+Needs GPAW (the extra `quantum`) and the relaxed defect of make_levels.py. Half a minute to a minute of one
+core a step. It can be stopped at any time and goes on from the last step that it wrote; a smaller number of
+STEPS than is there already leaves it as it is.
 
 It starts at rest with velocities of 8000 K, half of which goes to the springs. No spin: every atom of the
 defect has its three neighbours, and all electrons are paired. A bond that stands open for long would need it.

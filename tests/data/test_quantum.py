@@ -1,9 +1,14 @@
 """What the tables of levels and of forces say is what their structures and forces say."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
+from ase.calculators.emt import EMT
 from ase.io import read
+from places import ROOT
+from recipe_files import load_recipe
 
 import elit_helpers as eh
 
@@ -88,3 +93,23 @@ def test_where_lcbop_is_far_off_second_neighbours_are_within_its_switch(quantum)
         assert apart[close].min() > 2.1  # no bond is near breaking
         near.append(close.any(axis=1) | bonded[close.any(axis=1)].any(axis=0))
     assert (wrong & near).sum() > 0.9 * wrong.sum()
+
+
+def test_the_hot_defect_starts_without_drift_and_goes_on_where_it_was_stopped(quantum, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "data" / "recipes")
+    recipe = load_recipe("make_aimd_defect")
+    monkeypatch.setattr("elit_helpers.engines.quantum.calculator", lambda name, atoms: EMT())
+    runs = {}
+    for name, ends in {"at once": (4,), "stopped": (2, 4)}.items():
+        folder = tmp_path / name / "quantum"
+        folder.mkdir(parents=True)
+        shutil.copy(quantum / "levels.extxyz", folder)
+        for steps in ends:
+            recipe.main(tmp_path / name, steps)
+        runs[name] = read(folder / "aimd_defect.extxyz", index=":")
+    first, last = runs["at once"][0], runs["at once"][-1]
+    assert [len(frames) for frames in runs.values()] == [5, 5]
+    assert first.get_temperature() == pytest.approx(8000, rel=0.25)
+    assert np.abs(first.get_momenta().sum(axis=0)).max() < 1e-6
+    assert eh.defects(first).kind.tolist() == ["Stone–Wales 5-7-7-5"]
+    assert runs["stopped"][-1].positions == pytest.approx(last.positions, abs=1e-5)
