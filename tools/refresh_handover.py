@@ -1,4 +1,4 @@
-"""Renew the copies in data/handover from the results of a run, and the list of what ships.
+"""Renew the copies in data/handover from the results of a run, the list of what ships and its pictures.
 
     python tools/refresh_handover.py [RESULTS]
 
@@ -75,9 +75,10 @@ def check_size(files: list[Path], limit_MB: float) -> None:
 
 
 def refresh(results: Path) -> None:
-    """Copy the results and renew the manifest."""
+    """Copy the results, renew the manifest and draw the pictures at the heads of the notebooks."""
     copied = copy_results(results, SHIPPED)
-    subprocess.run([sys.executable, ROOT / "data" / "recipes" / "manifest.py"], check=True)
+    for script in ("data/recipes/manifest.py", "tools/draw_figures.py"):
+        subprocess.run([sys.executable, ROOT / script], check=True)
     size = sum(file.stat().st_size for file in (ROOT / "data").rglob("*") if file.is_file()) / 1e6
     if size > MAX_DATA_MB:
         raise ValueError(f"data/ has {size:.1f} MB; at most {MAX_DATA_MB} MB may ship.")

@@ -68,6 +68,16 @@ def test_a_copy_that_is_not_made_any_more_goes(tool, tmp_path):
     assert sorted(path.name for path in shipped.iterdir()) == ["md.extxyz", "md.extxyz.provenance.json"]
 
 
+def test_after_the_copies_the_list_and_the_pictures_of_what_ships_are_renewed(tool, tmp_path, monkeypatch):
+    refresh_handover, ran = tool("refresh_handover"), []
+    monkeypatch.setattr(refresh_handover, "SHIPPED", tmp_path / "handover")
+    monkeypatch.setattr(refresh_handover.subprocess, "run", lambda command, check: ran.append(command[1]))
+    hand_over(tmp_path, "md.extxyz")
+    refresh_handover.refresh(tmp_path)
+    assert [script.name for script in ran] == ["manifest.py", "draw_figures.py"]
+    assert all(script.is_file() for script in ran)
+
+
 def test_without_results_what_ships_stays(tool, tmp_path):
     hand_over(tmp_path, "older.csv")
     with pytest.raises(ValueError, match="Nothing was handed over"):
