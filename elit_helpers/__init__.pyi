@@ -96,6 +96,7 @@ from .ensemble.storage import (
     shipped_materials as shipped_materials,
 )
 from .ensemble.predict import Prediction as Prediction, predict as predict, predict_stream as predict_stream
+from .ensemble.layers import network_layers as network_layers
 from .ensemble.temperature import fit_temperature as fit_temperature
 from .ensemble.train import train_ensemble as train_ensemble
 from .finding.locate import find_atoms as find_atoms, locate_atoms as locate_atoms
@@ -158,4 +159,5 @@ from .pipeline.adapt import adapt_ensemble as adapt_ensemble
 from .pipeline.report import run_image as run_image
 from .course.notebook import begin as begin, end as end, hand_over as hand_over, take as take
 from . import plots as plots, widgets as widgets
+from .course.results import load_results as load_results, save_results as save_results
 from .course import exercises as exercises

@@ -28,7 +28,7 @@ _JUDGED = 2  # frames, evenly spread: a member with artifacts has them in each
 def member_scores(prediction: Prediction, frames: np.ndarray, sheet: Honeycomb) -> pd.DataFrame:
     """Return what speaks for each member: number, atoms, and lattice, agreement, contrast from 0 to 1."""
     judged = np.unique(np.linspace(0, len(frames) - 1, _JUDGED).round().astype(int))
-    prediction, frames = _frames_of(prediction, judged), frames[judged]
+    prediction, frames = prediction[judged], frames[judged]
     return pd.DataFrame([_one(prediction, frames, i, sheet) for i in range(len(prediction.members))])
 
 
@@ -65,17 +65,6 @@ def agreement(some: pd.DataFrame, others: pd.DataFrame, pixel_size: float, sheet
         tolerance_A=0.5 * sheet.scale,
     )
     return 2 * score["matched"] / (len(some) + len(others))
-
-
-def _frames_of(prediction: Prediction, chosen: np.ndarray) -> Prediction:
-    """Return the prediction of some of its frames only."""
-    fields = {
-        name: getattr(prediction, name)
-        for name in ("mean", "std", "expected_entropy")
-        if hasattr(prediction, name)
-    }
-    some = {name: value[chosen] for name, value in fields.items() if value is not None}
-    return dataclasses.replace(prediction, members=prediction.members[:, chosen], **some)
 
 
 def _mean_of(prediction: Prediction, members: Sequence[int]) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 
 from elit_helpers.core import checks
 from elit_helpers.core.settings import memory_limit, threads
+from elit_helpers.core.spill import roomy
 from elit_helpers.ensemble import networks, tiles
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.images.normalise import normalise
@@ -21,6 +23,8 @@ from elit_helpers.images.resample import resample
 @dataclass
 class Prediction:
     """What an ensemble says of each pixel, on its own pixel grid.
+
+    Maps that `predict` makes lie on temporary files: a stack of them needs little of a small memory.
 
     Attributes
     ----------
@@ -55,6 +59,16 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    def __getitem__(self, frames: slice | np.ndarray) -> Prediction:
+        """Return the prediction of some of the frames: ``prediction[:2]``, or an array of their numbers."""
+        if isinstance(frames, (int, np.integer)):
+            raise TypeError(f"`frames` is {frames}; a prediction is of several, use [{frames}:{frames + 1}].")
+        members = None if self.members is None else self.members[:, frames]
+        own = None if self.expected_entropy is None else self.expected_entropy[frames]
+        return dataclasses.replace(
+            self, mean=self.mean[frames], std=self.std[frames], members=members, expected_entropy=own
+        )
 
     @property
     def entropy(self) -> np.ndarray:
@@ -210,8 +224,9 @@ class _Nets:
                 found.scale, found.shape_original = scale, frame.shape
                 found.pixel_size_original = pixel_size
             for (rows, cols), maps in tiles.ensemble_maps(self.nets, flat, ensemble.temperature, self.pool):
-                found.mean[i, rows, cols], found.std[i, rows, cols] = maps.mean(0), maps.std(0)
-                found.expected_entropy[i, rows, cols] = sum(map(tiles.entropy, maps)) / len(maps)
+                mean, std, own_entropy = tiles.over_members(maps)
+                found.mean[i, rows, cols], found.std[i, rows, cols] = mean, std
+                found.expected_entropy[i, rows, cols] = own_entropy
                 if members:
                     found.members[:, i, rows, cols] = maps
             bar.update(1)
@@ -227,13 +242,13 @@ def _workers(ensemble: Ensemble) -> int:
 def _empty(ensemble: Ensemble, shape: tuple[int, int, int], members: bool) -> Prediction:
     full = (*shape, len(ensemble.classes) + 1)
     return Prediction(
-        mean=np.empty(full, np.float32),
-        std=np.empty(full, np.float32),
-        members=np.empty((len(ensemble), *full), np.float16) if members else None,
+        mean=roomy(full, np.float32),
+        std=roomy(full, np.float32),
+        members=roomy((len(ensemble), *full), np.float16) if members else None,
         classes=ensemble.classes,
         pixel_size=ensemble.pixel_size,
         scale=(1.0, 1.0),
         shape_original=shape[1:],
         pixel_size_original=ensemble.pixel_size,
-        expected_entropy=np.empty(shape, np.float32),
+        expected_entropy=roomy(shape, np.float32),
     )

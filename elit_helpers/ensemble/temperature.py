@@ -21,10 +21,13 @@ _TINY = 1e-12
 def fit_temperature(ensemble: Ensemble, images: np.ndarray, labels: np.ndarray) -> Ensemble:
     """Fit the temperature of an ensemble to pairs that it was not trained on.
 
-    The temperature divides the logits of every member: above 1 it makes them less sure, below 1 surer, and
-    it moves no maximum. Members that are sure each in their own way make a mean that is not sure enough, so
-    it is the log loss of their *mean* that is made smallest, over the pixels in doubt: those where no class
-    has 0.95 before the fit. All others outnumber them, and would make them surer than they should be.
+    The temperature divides the logits of every member: above 1 it makes them less sure, below 1 surer. No
+    member changes its mind about the class of a pixel; but their mean, and what a threshold makes of it, can
+    change: a few atoms come, go, or move by hundredths of an ångström.
+
+    Members that are sure each in their own way make a mean that is not sure enough, so it is the log loss of
+    their *mean* that is made smallest, over the pixels in doubt: those where no class has 0.95 before the
+    fit. All others outnumber them, and would make them surer than they should be.
 
     What is fitted holds for data like the pairs. Simulated pairs that are harder than the experiment make an
     ensemble too careful there, easier ones too sure: look at `reliability` where a truth is known.

@@ -61,6 +61,11 @@ def entropy(chance: np.ndarray) -> np.ndarray:
     return -np.sum(chance * np.log(np.maximum(chance, _TINY)), axis=-1, dtype=np.float32)
 
 
+def over_members(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, spread and mean entropy [nat] over the members of maps (M, ..., K + 1)."""
+    return maps.mean(0), maps.std(0), sum(map(entropy, maps)) / len(maps)
+
+
 def _tiles(length: int) -> Iterator[tuple[slice, slice, slice]]:
     """Yield for each tile along an axis: what to read, which part of the answer to keep, where to put it."""
     count = -(-length // _TILE)

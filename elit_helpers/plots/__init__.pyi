@@ -29,6 +29,7 @@ from .runs import (
     sweep as sweep,
     temperature as temperature,
 )
+from .network import unet as unet
 from .healing import healing_way as healing_way, outcomes as outcomes
 from .uncertainty import doubt as doubt, over_members as over_members, reliability as reliability
 from .animation import animate as animate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import html
 import io
 from collections.abc import Sequence
@@ -108,7 +109,10 @@ def describe(drawn: Any, alt: str) -> Described:
     """
     first = np.ravel(np.asarray(drawn, dtype=object))[0]
     figure = first if hasattr(first, "savefig") else first.get_figure()
-    return Described(to_png(figure), alt)
+    described = Described(to_png(figure), alt)
+    del drawn, first, figure
+    gc.collect()  # a closed figure is a ring of references with its pictures in it; the next ones need room
+    return described
 
 
 def to_png(figure: Any, *, dpi: int = 100) -> bytes:

@@ -94,6 +94,8 @@ def over_members(
 def doubt(prediction: Any, *, frame: int = 0, axes: Any = None) -> Any:
     """Draw the doubt about one frame as three maps [nat], on one scale: the whole and its two parts.
 
+    The scale ends at the most that there can be, ln k with k classes, background included.
+
     Parameters
     ----------
     prediction : Prediction
@@ -116,6 +118,7 @@ def doubt(prediction: Any, *, frame: int = 0, axes: Any = None) -> Any:
         drawn = ax.imshow(np.sqrt(np.clip(chart, 0, None) / top), cmap="magma", vmin=0, vmax=1)
         finish_picture(ax, chart.shape, prediction.pixel_size, f"{title} (mean {chart.mean():.3f} nat)")
     bar = axes[0].figure.colorbar(drawn, ax=list(axes), shrink=0.8, label="doubt [nat]")
-    ticks = np.array([0.0, 0.01, 0.05, 0.2, 0.5, 1.0])
-    bar.set_ticks(np.sqrt(ticks[ticks <= top] / top), labels=[f"{tick:g}" for tick in ticks[ticks <= top]])
+    ticks = {f"{tick:g}": tick for tick in (0.0, 0.01, 0.05, 0.2, 0.5)}
+    ticks[f"ln {prediction.mean.shape[-1]} = {top:.2f}"] = top
+    bar.set_ticks(np.sqrt(np.array([*ticks.values()]) / top), labels=list(ticks))
     return axes

@@ -267,3 +267,16 @@ def test_circles_and_outlines_stand_out_from_dark_and_from_bright_pictures(mark,
     png = np.asarray(Image.open(io.BytesIO(plots.to_png(ax.figure))).convert("L"), float)
     inside = png[20:-20, 20:-20]
     assert np.sum(np.abs(inside - np.median(inside)) > 90) > 10
+
+
+def test_a_u_net_is_drawn_a_box_a_block_with_an_arrow_across_at_each_size():
+    sides, channels, given = [16, 8, 8, 16, 16], [2, 4, 4, 2, 1], [1, 2, 4, 6, 2]
+    layers = pd.DataFrame({"channels": channels, "channels_in": given, "side": sides})
+    layers["convolutions"], layers["kernel"] = 1, 3
+    ax = plots.unet(layers, ax=plots.row()[0])
+    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None)]
+    dashed = [text for text in arrows if text.arrow_patch.get_linestyle() == "--"]
+    assert (len(ax.patches), len(arrows), len(dashed)) == (5, 5, 1)
+    assert [text.get_text() for text in ax.texts if text.get_text()][1] == "4 × 8²\n1 of 3×3"
+    with pytest.raises(ValueError, match="`layers` has no row; pass the table of network_layers"):
+        plots.unet(layers[:0])
