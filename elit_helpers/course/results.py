@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from elit_helpers.core.checks import PathLike
+from elit_helpers.core.checks import PathLike, check_path
 from elit_helpers.core.own_files import Last, own_files
 from elit_helpers.ensemble.map_files import load_prediction, save_prediction
 from elit_helpers.ensemble.predict import Prediction
@@ -64,7 +64,7 @@ def save_results(results: Mapping[str, Any], folder: PathLike, *, overwrite: boo
             else:
                 values[name] = _plain(name, result)
         (target / _VALUES).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    return Path(folder)
+    return check_path("folder", folder)
 
 
 def load_results(folder: PathLike) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def load_results(folder: PathLike) -> dict[str, Any]:
     CorruptEnsemble
         If an ensemble or a prediction in it was changed or cut off.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     if not (folder / _VALUES).is_file():
         raise FileNotFoundError(f"{folder} holds no results: {_VALUES} is not there. Use save_results first.")
     results = json.loads((folder / _VALUES).read_text(encoding="utf-8"))

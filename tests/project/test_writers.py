@@ -23,6 +23,7 @@ from elit_helpers.pipeline import report as reports
 
 SHEET = eh.sheet("graphene", (9.0, 9.0))
 PAIRS = eh.training_set("ideal", 4, rng=0, classes=ONE, size=32)
+RESULTS = {"table": pd.DataFrame({"a": [1.5]}), "maps": np.eye(3), "said": "all of them"}
 LOG = pd.DataFrame({"time_fs": [0.0, 1.0], "temperature_K": [300.0, 290.0]})
 
 
@@ -101,6 +102,7 @@ WRITERS = {
     "write_structure": lambda out, *_: eh.write_structure(SHEET, out),
     "write_vasp": lambda out, *_: eh.write_vasp(SHEET, out),
     "save_ensemble": lambda out, *_: eh.save_ensemble(eh.default_ensemble(), out),
+    "save_results": lambda out, *_: eh.save_results(RESULTS, out),
     "train_ensemble": lambda out, *_: eh.train_ensemble(
         *PAIRS, classes=ONE, settings=TINY, rng=1, checkpoint=out
     ),
@@ -126,10 +128,17 @@ OVERWRITES = {
     "write_structure": lambda out, _: eh.write_structure(SHEET, out, overwrite=True),
     "write_vasp": lambda out, _: eh.write_vasp(SHEET, out, overwrite=True),
     "save_ensemble": lambda out, _: eh.save_ensemble(eh.default_ensemble(), out, overwrite=True),
+    "save_results": lambda out, _: eh.save_results(RESULTS, out, overwrite=True),
     "save_report": lambda out, report: reports.save_report(report, out, overwrite=True),
     "run": lambda out, report: command("run", "frame.npy", "--out", out, "--overwrite"),
 }
-READ = {"load_ensemble.folder", "load_image.path", "run_image.image", "run_image.ensemble"}
+READ = {
+    "load_ensemble.folder",
+    "load_results.folder",
+    "load_image.path",
+    "run_image.image",
+    "run_image.ensemble",
+}
 READ |= {"adapt_ensemble.frames", "adapt_ensemble.start", "provenance.inputs"}
 
 
@@ -295,6 +304,8 @@ TAKE_PATHS = {
     ("write_vasp", "folder"): lambda path: eh.write_vasp(SHEET, path),
     ("save_ensemble", "folder"): lambda path: eh.save_ensemble(eh.default_ensemble(), path),
     ("load_ensemble", "folder"): eh.load_ensemble,
+    ("save_results", "folder"): lambda path: eh.save_results(RESULTS, path),
+    ("load_results", "folder"): eh.load_results,
     ("load_image", "path"): eh.load_image,
     ("plots.animate", "path"): lambda path: eh.plots.animate([SHEET], path),
     ("run_md", "checkpoint"): lambda path: eh.run_md(
