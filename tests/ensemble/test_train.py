@@ -199,7 +199,7 @@ def test_the_cheaper_order_of_convolution_and_doubling_gives_the_same_numbers():
         net = init_fcnn_model("Unet", 3, nb_filters=4)[0].eval()
         x = torch.randn(1, 1, 40, 48)
         with torch.no_grad():
-            as_made, ours = net(x), networks._narrow_first(net)(x)
+            as_made, ours = net(x), networks._lean(net)(x)
     assert torch.allclose(as_made, ours, atol=1e-5)
     assert not torch.equal(as_made, torch.zeros_like(as_made))
 
