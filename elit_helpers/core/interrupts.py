@@ -70,9 +70,8 @@ class Hold:
         if _in_main_thread():
             for number, own in self._own.items():
                 signal.signal(number, own)
-        if kind is None or not issubclass(
-            kind, KeyboardInterrupt
-        ):  # one is on its way already, and says more
+        on_its_way = kind is not None and issubclass(kind, KeyboardInterrupt)  # and says more
+        if not on_its_way:
             self._deliver()
 
     def _hear(self, number: int, frame: Any) -> None:

@@ -63,6 +63,8 @@ import cv2
 print("loads")
 """,
     "AtomAI": """
+from elit_helpers.ensemble.lean_imports import import_atomai
+import_atomai()
 import atomai, cv2, torch, torchvision
 torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([1.0]), 0.5)
 print("loads,", "with" if torch.cuda.is_available() else "without", "a GPU")

@@ -16,7 +16,7 @@ from elit_helpers.core.checks import (
 )
 from elit_helpers.elit import candidates
 from elit_helpers.elit.honeycomb import GRAPHENE, Honeycomb
-from elit_helpers.ensemble.predict import Prediction
+from elit_helpers.ensemble.predict import Prediction, members_of
 from elit_helpers.ensemble.settings import Ensemble
 from elit_helpers.finding.locate import locate_atoms
 from elit_helpers.finding.scores import nearest_neighbour_share, score_atoms
@@ -157,9 +157,10 @@ def select_artifact_free(
         material is not threefold, or `keep` names a member that is not there.
     """
     sheet, frames = Honeycomb.of(material), check_match(prediction, frames)
-    if prediction.members is None or len(prediction.members) != len(ensemble):
+    if (n := len(members_of(prediction))) != len(ensemble):
         raise ValueError(
-            "`prediction` must hold the maps of each member. Use predict(ensemble, ..., members=True)."
+            f"`prediction` is of {n} members, but `ensemble` has {len(ensemble)}. "
+            "Use predict(ensemble, ..., members=True)."
         )
     check_positive("keep_from", keep_from)
     return select_among(

@@ -10,7 +10,7 @@ import numpy as np
 
 from elit_helpers.core.checks import CorruptEnsemble, PathLike
 from elit_helpers.core.files import atomic_write
-from elit_helpers.ensemble.predict import Prediction
+from elit_helpers.ensemble.predict import Prediction, members_of
 from elit_helpers.ensemble.tiles import over_members
 
 # Steps are even in the angle whose squared sine is the probability: finest near 0 and 1, where the entropy is
@@ -34,9 +34,7 @@ def save_prediction(prediction: Prediction, path: PathLike) -> Path:
     ValueError
         If the prediction has no maps of its members.
     """
-    if prediction.members is None:
-        raise ValueError("`prediction` has no maps of its members; use predict(..., members=True).")
-    said = np.clip(prediction.members[..., :-1].astype(np.float32), 0, 1)  # what is left is background
+    said = np.clip(members_of(prediction)[..., :-1].astype(np.float32), 0, 1)  # what is left is background
     codes = np.round(np.arcsin(np.sqrt(said)) * (2 * _STEPS / np.pi)).astype(np.uint8)
     about = json.dumps({name: getattr(prediction, name) for name in _FIELDS})
     with atomic_write(path) as target, target.open("wb") as stream:

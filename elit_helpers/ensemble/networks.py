@@ -12,9 +12,7 @@ import ctypes
 import functools
 import gc
 import io
-import sys
 import tempfile
-import types
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import numpy as np
 
 from elit_helpers.core.checks import logger, require
 from elit_helpers.core.interrupts import Hold
+from elit_helpers.ensemble.lean_imports import adamw, import_atomai
 from elit_helpers.ensemble.torch_defaults import torch_defaults
 
 UNSURE = -1
@@ -73,7 +72,7 @@ def contained() -> Iterator[Path]:
             torch.set_num_threads(THREADS)
             with interrupts.let_through():
                 with contextlib.redirect_stdout(_ToLog()):
-                    _import_atomai()
+                    import_atomai()
                 yield Path(folder)
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002
@@ -83,25 +82,6 @@ def contained() -> Iterator[Path]:
             cudnn.deterministic, cudnn.benchmark = flags
             torch.set_num_threads(threads)
             _return_freed_memory()
-
-
-@functools.cache
-def _import_atomai() -> None:
-    """Import it once, without the table of all elements that the mendeleev it pins makes at its import.
-
-    AtomAI asks that for single elements only, which go on working. The table is 16 MB of objects and their
-    records, and a database that is opened and forgotten. Whoever imports mendeleev later gets it whole.
-    """
-    table = "mendeleev.elements"
-    if "mendeleev" in sys.modules or "atomai" in sys.modules:
-        require("atomai.trainers", _REASON)
-        return
-    sys.modules[table] = types.ModuleType(table)
-    try:
-        require("atomai.trainers", _REASON)
-    finally:
-        for name in ("mendeleev", table):
-            sys.modules.pop(name, None)
 
 
 @functools.cache
@@ -217,13 +197,12 @@ class Job:
         It is one of its own, because AtomAI's never forgets earlier members. Only this touches global state:
         it must run where `contained` was entered, and not beside another.
         """
-        torch = require("torch", _REASON)
         s = self.settings
         steps, peak = (s.steps, s.learning_rate) if origin is None else (s.member_steps, s.learning_rate / 2)
         with contextlib.redirect_stdout(_ToLog()):
             trainer = self._trainer()
             trainer.compile_ensemble_trainer(
-                optimizer=functools.partial(torch.optim.AdamW, weight_decay=s.weight_decay, fused=True),
+                optimizer=functools.partial(adamw(), weight_decay=s.weight_decay, fused=True),
                 lr_scheduler=one_cycle(steps, peak),
                 training_cycles=steps,
                 batch_size=s.batch,

@@ -91,6 +91,13 @@ class Prediction:
         return np.maximum(self.entropy - self.expected_entropy, 0)
 
 
+def members_of(prediction: Prediction) -> np.ndarray:
+    """Return the maps of the members, refusing a prediction that has not kept them."""
+    if prediction.members is None:
+        raise ValueError("`prediction` has no maps of its members; use predict(..., members=True).")
+    return prediction.members
+
+
 def predict(
     ensemble: Ensemble,
     images: np.ndarray,

@@ -35,14 +35,14 @@ def torch_defaults() -> Iterator[None]:
 def _of_the_process(torch: Any) -> Iterator[tuple[Any, Callable[[Any], None], Any]]:
     """Give each default of the process, how it is set, and what it shall be."""
     yield torch.get_default_dtype(), torch.set_default_dtype, torch.float32
-    strict = torch.are_deterministic_algorithms_enabled()
-    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    if torch.are_deterministic_algorithms_enabled():  # setting it, even to what it is, loads torch's compiler
+        warned = torch.is_deterministic_algorithms_warn_only_enabled()
 
-    def deterministic(how: tuple[bool, bool]) -> None:
-        torch.use_deterministic_algorithms(how[0], warn_only=how[1])
+        def strict(warn_only: bool) -> None:
+            torch.use_deterministic_algorithms(True, warn_only=warn_only)
 
-    # On a GPU some step of a U-Net has no deterministic form, and would be an error.
-    yield (strict, warned), deterministic, (strict, True)
+        # On a GPU some step of a U-Net has no deterministic form, and would be an error.
+        yield warned, strict, True
     if not hasattr(torch.backends.mkldnn, "conv"):  # before torch 2.9
         yield torch.get_float32_matmul_precision(), torch.set_float32_matmul_precision, "highest"
         return

@@ -19,7 +19,7 @@ from elit_helpers.core.checks import (
     resolve_rng,
 )
 from elit_helpers.ensemble.networks import UNSURE
-from elit_helpers.ensemble.predict import Prediction
+from elit_helpers.ensemble.predict import Prediction, members_of
 from elit_helpers.finding.locate import locate_atoms
 from elit_helpers.finding.reliability import calibration_error, reliability, true_labels
 from elit_helpers.finding.scores import CONTAMINATION_REACH_A, check_frames_known, score_atoms
@@ -95,13 +95,11 @@ def missed_atoms(
     table = truth[missed].reset_index(drop=True)
     if prediction is None:
         return table
-    if prediction.members is None:
-        raise ValueError("`prediction` has no maps of its members; use predict(..., members=True).")
-    shape = np.array(prediction.mean.shape[1:3])
+    members, shape = members_of(prediction), np.array(prediction.mean.shape[1:3])
     row_col = table[["row_px", "col_px"]].to_numpy(float) * np.asarray(prediction.scale)
     row, col = np.clip(np.round(row_col).astype(int), 0, shape - 1).T
     frame = table["frame"].to_numpy(int)
-    background = prediction.members[:, frame, row, col, -1].astype(np.float32)
+    background = members[:, frame, row, col, -1].astype(np.float32)
     return table.assign(
         highest=1 - background.min(0, initial=1.0),
         entropy=prediction.entropy[frame, row, col],
@@ -274,11 +272,9 @@ def members_table(
     ValueError
         If the prediction has no maps of its members.
     """
-    if prediction.members is None:
-        raise ValueError("`prediction` has no maps of its members; use predict(..., members=True).")
+    total = len(members_of(prediction))
     check_choice("by", by, UNCERTAINTIES)
     rng, rows, labels = resolve_rng(rng), [], true_labels(prediction, truth)
-    total = len(prediction.members)
     for count in range(1, total + 1):
         every = list(combinations(range(total), count))
         picked = rng.choice(len(every), min(repeats, len(every)), replace=False)

@@ -36,10 +36,9 @@ def _read_npy(path: Path) -> list[Signal]:
     def read(start, stop):  # mapped anew each time, so that memory stays at the frames asked for
         return np.array(as_stack(np.load(path, mmap_mode="r").reshape(shape))[start:stop])
 
-    whole = (
-        1 if array.flags.c_contiguous else math.prod(shape[:-2])
-    )  # by columns, frames lie among each other
-    return [Signal(path.stem, shape, array.dtype, read, block=whole)]
+    # Stored by columns, the frames lie among each other: all must be read for one.
+    block = 1 if array.flags.c_contiguous else math.prod(shape[:-2])
+    return [Signal(path.stem, shape, array.dtype, read, block=block)]
 
 
 def _load_plain(path, **options):

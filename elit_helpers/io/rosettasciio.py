@@ -76,16 +76,8 @@ def read(path: Path, plugin: dict[str, Any]) -> list[Signal]:
         signals = _left_on_disk(reader, path, options)
         if signals is not None:
             return signals
-    try:
+    with _in_words(plugin, path):
         return _signals(*_quietly(reader, path, **options))
-    except ModuleNotFoundError as error:
-        raise _missing(plugin, path, error) from error
-    except Exception as error:  # its readers let whatever a broken file causes pass through
-        _let_go(error)
-        raise ValueError(
-            f"{path.name} could not be read by RosettaSciIO's {plugin['name']}: {type(error).__name__}: "
-            f"{error}. Is the file whole?"
-        ) from error
 
 
 def read_axes(path: Path, plugin: dict[str, Any]) -> list[tuple[tuple, dict[str, Any]]]:
@@ -103,13 +95,29 @@ def read_axes(path: Path, plugin: dict[str, Any]) -> list[tuple[tuple, dict[str,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # what it leaves open is closed at the end of this
         try:
-            found, notes = _quietly(_module(plugin, path).file_reader, path, lazy=True)
-            return [(signal.sizes, signal.metadata) for signal in _signals(found, notes)]
-        except Exception as error:
-            raise ValueError(f"{path.name} could not be read by RosettaSciIO: {error}") from error
+            with _in_words(plugin, path):
+                found, notes = _quietly(_module(plugin, path).file_reader, path, lazy=True)
+                return [(signal.sizes, signal.metadata) for signal in _signals(found, notes)]
         finally:
             found = None
             gc.collect()
+
+
+@contextlib.contextmanager
+def _in_words(plugin: dict[str, Any], path: Path) -> Iterator[None]:
+    """Say which file and which reader an error is of, and what may be wrong."""
+    try:
+        yield
+    except EngineMissing:
+        raise
+    except ModuleNotFoundError as error:
+        raise _missing(plugin, path, error) from error
+    except Exception as error:  # its readers let whatever a broken file causes pass through
+        _let_go(error)
+        raise ValueError(
+            f"{path.name} could not be read by RosettaSciIO's {plugin['name']}: {type(error).__name__}: "
+            f"{error}. Is the file whole?"
+        ) from error
 
 
 def _left_on_disk(reader, path, options):

@@ -32,7 +32,7 @@ def relax(
     *,
     engine: EngineLike = "auto",
     fmax: float = 0.02,
-    steps: int = 1000,
+    steps: int = 3000,
     cell: str | None = None,
     nudge_A: float = 0.02,
 ) -> Run:

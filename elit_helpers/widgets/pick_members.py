@@ -10,6 +10,7 @@ import numpy as np
 
 from elit_helpers import plots
 from elit_helpers.core.checks import check_choice, check_frames, require
+from elit_helpers.ensemble.predict import members_of
 from elit_helpers.widgets.shown import Shown
 
 
@@ -84,20 +85,19 @@ def pick_members(prediction: Any, scores: Any, frames: Any, *, frame: int = 0, a
 
 def _atom_maps(prediction: Any, scores: Any, frames: np.ndarray, frame: int) -> list[np.ndarray]:
     """Each member's probability that there is an atom, whichever, in one frame."""
-    if prediction.members is None:
-        raise ValueError("`prediction` holds no maps of members. Use predict(ensemble, ..., members=True).")
+    members = members_of(prediction)
     if len(frames) != len(prediction) or frames.shape[1:] != tuple(prediction.shape_original):
         raise ValueError(
             f"`frames` has shape {frames.shape}, but the prediction is of {len(prediction)} frames of "
             f"{tuple(prediction.shape_original)}. Pass the frames that went into predict."
         )
-    if len(scores) != len(prediction.members):
+    if len(scores) != len(members):
         raise ValueError(
-            f"`scores` has {len(scores)} rows, but there are {len(prediction.members)} members. Pass the "
+            f"`scores` has {len(scores)} rows, but there are {len(members)} members. Pass the "
             "table that select_artifact_free returned for this prediction."
         )
     check_choice("frame", frame, range(len(frames)))
-    return [1 - np.asarray(member[frame, ..., -1], np.float32) for member in prediction.members]
+    return [1 - np.asarray(member[frame, ..., -1], np.float32) for member in members]
 
 
 def _in_words(scores: dict[str, Any]) -> str:

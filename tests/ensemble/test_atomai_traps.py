@@ -329,9 +329,3 @@ def test_a_structure_has_x_along_the_columns_and_every_element_and_no_copies(cap
     assert (at["N"] - at["C"])[:2] == pytest.approx([0.0, -1.5])
     assert not atoms.pbc.any()
     assert capsys.readouterr().out == ""
-
-
-def test_who_imports_mendeleev_after_atomai_gets_its_elements():
-    code = "from elit_helpers.ensemble import networks as n\nwith n.contained(): pass\n"
-    code += "from mendeleev import Si, element\nassert Si.atomic_number == element('Si').atomic_number == 14"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=300, check=True)

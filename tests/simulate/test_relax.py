@@ -335,7 +335,7 @@ class TestInterrupted:
         atoms = flake()
         atoms.rattle(0.05, seed=1)
         with pytest.raises(
-            eh.Stopped, match=r"relaxation was stopped .* after \d+ of 1000 iterations"
+            eh.Stopped, match=r"relaxation was stopped .* after \d+ of 3000 iterations"
         ) as stop:
             relax(atoms, engine=engine, fmax=1e-6)
         part = stop.value.result
