@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import io
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -14,6 +17,23 @@ from elit_helpers.widgets.shown import Shown
 
 _SHARE = 0.05  # of the time that a live picture may take from what it shows
 _LOOK_S = 0.5
+
+
+@contextlib.contextmanager
+def _gone_afterwards() -> Iterator[None]:
+    """Free what is made in this block and refers to itself, as figures do, at its end and at little cost.
+
+    Left alone it waits until Python looks through everything there is, which takes longer than the drawing
+    and is rare: hundreds of pictures of a training would lie about until then.
+    """
+    was_on = gc.isenabled()
+    gc.disable()  # else the collector takes what is in use for old, and does not look at it again so soon
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+        gc.collect(0)
 
 
 class _Live:
@@ -38,10 +58,12 @@ class _Live:
     def png(self) -> bytes:
         """The curves as they are now."""
         # Without pyplot and its layouts: this runs beside the work that it shows, and must cost little.
-        figure = require("matplotlib.figure", "Drawing curves").Figure(figsize=self.SIZE, dpi=80)
-        self._draw(figure)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
+        matplotlib, buffer = require("matplotlib.figure", "Drawing curves"), io.BytesIO()
+        with _gone_afterwards():
+            figure = matplotlib.Figure(figsize=self.SIZE, dpi=80)
+            self._draw(figure)
+            figure.savefig(buffer, format="png")
+            del figure
         return buffer.getvalue()
 
     def show(self) -> Shown:
