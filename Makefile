@@ -9,12 +9,14 @@
 #   make handover  run the series and renew the copies that ship in data/handover
 #                  some of them:  make BENCH="training finders" bench
 # Repeat a search, or search for longer:  make SEED=7 MINUTES=60 search
+# Tests run in two processes; more where there are more processors and some 2 GB for each:  make WORKERS=8 test
 # Another Python:  make PYTHON=python3.12 course
 # A CPU build of torch:  make TORCH="torch torchvision --index-url ADDRESS"  with the address that pytorch.org gives.
 
 PYTHON ?= python3
 TORCH ?= torch torchvision
 MINUTES ?= 10
+WORKERS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -51,8 +53,9 @@ lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
+# A file of tests stays in one process: the notebooks of the series go on with one another's results.
 test: lint
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 search: $(READY)
 	$(PY) -m pytest -m hypothesis --hypothesis-profile search --search-minutes $(MINUTES) \

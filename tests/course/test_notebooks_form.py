@@ -19,7 +19,7 @@ from notebook_files import (
     tree,
 )
 
-MAX_CELL_LINES = 25
+MAX_CELL_LINES, MAX_LINE = 25, 88  # longer lines are cut off at the right edge of a page
 IN_HEADER = ("**What you will be able to do**", "**Time", "**Before you start**", "**Data")
 HEADINGS = (
     r"Set up",
@@ -173,6 +173,12 @@ def test_nothing_is_stored_in_it(path):
 def test_cells_are_short(path):
     for cell in code_cells(path):
         assert len(cell.source.splitlines()) <= MAX_CELL_LINES, cell.source
+
+
+@each
+def test_no_line_of_code_is_cut_off(path):
+    lines = [line for cell in code_cells(path) for line in cell.source.splitlines()]
+    assert not [line for line in lines if len(line) > MAX_LINE]
 
 
 @each
