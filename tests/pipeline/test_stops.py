@@ -21,7 +21,7 @@ STAGES = {  # name: a step of it and the call at which the signal comes, what is
     "opening": (reports, "check_material", 1, f"stopped. {NOTHING}"),
     "reading": (reports, "resolve_pixel_size", 1, f"stage 1 of 5, reading the image. {NOTHING}"),
     "finding": (reports, "to_atoms", 1, f"stage 2 of 5, finding atoms. {NOTHING}"),
-    "relaxing": (lammps.Session, "minimise", 2, f"stage 3 of 5, relaxing. {NOTHING}"),
+    "relaxing": (lammps.Session, "minimise", 1, f"stage 3 of 5, relaxing. {NOTHING}"),
     "moving": (dynamics.Simulation, "_look", 3, f"stage 4 of 5, molecular dynamics. {NOTHING}"),
     "reporting": (reports, "_provenance", 1, f"stage 5 of 5, reporting. {NOTHING}"),
     "drawing": (reports.plots, "to_png", 1, "stopped; nothing was written to"),
