@@ -10,10 +10,12 @@ import importlib
 import inspect
 import sys
 import types
+from typing import Any
 
 from elit_helpers.core.checks import require
 
 _REASON = "Training or applying an ensemble"
+_COMPILER = ("torch._dynamo", "torch._dynamo.utils")
 
 
 @functools.cache
@@ -24,30 +26,36 @@ def import_atomai() -> None:
     AtomAI asks for single elements only, which go on working. Torchvision loads torch's compiler for one
     question, which is handed on when somebody asks it.
     """
-    if "mendeleev" in sys.modules or "atomai" in sys.modules:
-        require("atomai.trainers", _REASON)
-        return
-    stand_ins = {"mendeleev.elements": types.ModuleType("mendeleev.elements")}
-    if "torch._dynamo" not in sys.modules:
-        stand_ins |= _compiler()
+    stand_ins = {} if _COMPILER[0] in sys.modules else {name: _Later(name) for name in _COMPILER}
+    own_mendeleev = "mendeleev" not in sys.modules
+    if own_mendeleev:
+        stand_ins["mendeleev.elements"] = types.ModuleType("mendeleev.elements")
     sys.modules.update(stand_ins)
     try:
         require("atomai.trainers", _REASON)
     finally:
-        for name, module in (stand_ins | {"mendeleev": sys.modules.get("mendeleev")}).items():
+        for name, module in stand_ins.items():
             if sys.modules.get(name) is module:
-                sys.modules.pop(name, None)
+                del sys.modules[name]
+        if own_mendeleev:
+            sys.modules.pop("mendeleev", None)
 
 
-def _compiler() -> dict[str, types.ModuleType]:
-    names = ("torch._dynamo", "torch._dynamo.utils")
-    package, utils = modules = [types.ModuleType(name) for name in names]
+class _Later(types.ModuleType):
+    """Stands for a part of torch's compiler until it is asked for anything but torchvision's question."""
 
-    def is_compile_supported(device: str) -> bool:
-        return importlib.import_module(names[1]).is_compile_supported(device)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python's own, which whoever looks through all modules asks for
+            raise AttributeError(name)
+        if self.__name__ == _COMPILER[1] and name == "is_compile_supported":
+            return lambda device: self._real().is_compile_supported(device)
+        return getattr(self._real(), name)
 
-    package.utils, utils.is_compile_supported = utils, is_compile_supported
-    return dict(zip(names, modules, strict=True))
+    def _real(self) -> types.ModuleType:
+        for name in _COMPILER:
+            if isinstance(sys.modules.get(name), _Later):
+                del sys.modules[name]
+        return importlib.import_module(self.__name__)
 
 
 @functools.cache

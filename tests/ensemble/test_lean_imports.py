@@ -58,3 +58,17 @@ def test_the_lean_optimiser_steps_as_torchs_own():
         return weight
 
     assert torch.equal(three_steps(adamw()), three_steps(torch.optim.AdamW))
+
+
+def test_another_version_may_ask_more_of_the_compiler_at_its_import():
+    """Whatever a stand-in cannot answer is answered by the real module, which then takes its place."""
+    code = """
+import sys, torch
+from elit_helpers.ensemble import lean_imports
+sys.modules.update({name: lean_imports._Later(name) for name in lean_imports._COMPILER})
+from torch._dynamo.utils import is_compile_supported, counters
+import torch._dynamo.utils as real
+assert not isinstance(real, lean_imports._Later) and real.counters is counters
+assert is_compile_supported("cpu") == real.is_compile_supported("cpu")
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=300, check=True)

@@ -1,10 +1,12 @@
 """A control redraws its figure, and every widget carries a picture for pages without a kernel."""
 
+import gc
 import io
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from sheets import SHEET
 
@@ -260,6 +262,18 @@ class TestLiveLosses:
             live(self.HISTORY[:steps])
         assert len({bundle["text/html"] for _, bundle in shown}) == 4
         assert shown[-1][1]["text/html"] == live.show()._repr_mimebundle_()["text/html"]
+
+    def test_no_picture_lies_about_after_it_was_drawn(self):
+        live = widgets.LiveLosses("losses")
+        gc.collect()
+        before = sum(type(thing) is Figure for thing in gc.get_objects())
+        gc.disable()  # as it is for long: a look through everything there is comes rarely
+        try:
+            for _ in range(3):
+                live.png()
+            assert sum(type(thing) is Figure for thing in gc.get_objects()) == before
+        finally:
+            gc.enable()
 
     def test_a_long_history_is_drawn_as_fast_as_a_short_one(self, monkeypatch):
         rows = []
