@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -158,6 +160,7 @@ class _Meter:
 
 
 _meter: _Meter | None = None
+_ARENAS = -8  # M_ARENA_MAX of malloc.h
 
 
 def _cpu_seconds() -> float:
@@ -207,12 +210,33 @@ def begin(notebook: str) -> Note:
     if _meter is not None:
         _meter.stop.set()
     _meter = _Meter(notebook)
+    _lean_kernel()
     shown = ", ".join(f"{name} {version}" for name, version in versions().items())
     return Note(
         f"**Notebook {notebook}** in `{run_mode()}` mode, {threads()} thread(s), "
         f"results in `{results_dir()}`.  \n"
         f"Python {platform.python_version()}, {shown}."
     )
+
+
+def _lean_kernel() -> None:
+    """Have a notebook's kernel keep no memory that is free; a script is left as it is."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and _return_freed_memory not in shell.events.callbacks["post_run_cell"]:
+        _c_library("mallopt", _ARENAS, 1)  # a heap for each thread would keep what each has freed
+        shell.events.register("post_run_cell", _return_freed_memory)
+
+
+def _return_freed_memory() -> None:
+    """Give what was freed back to the system: the C library keeps it, some 50 MB after a training."""
+    _c_library("malloc_trim", 0)
+
+
+def _c_library(name: str, *arguments: int) -> None:
+    """Call a function of the C library, where it is GNU's: others have neither these nor the need."""
+    function = getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    if function is not None:
+        function(*arguments)
 
 
 def end(notebook: str) -> Note:

@@ -23,13 +23,13 @@ def import_atomai() -> None:
     """Import AtomAI once, without two things that its import brings along.
 
     The mendeleev that it pins makes a table of all elements, from a database that it opens and forgets;
-    AtomAI asks for single elements only, which go on working. Torchvision loads torch's compiler for one
-    question, which is handed on when somebody asks it.
+    AtomAI asks it for single elements, and only where a graph of atoms is drawn. Torchvision loads torch's
+    compiler for one question. Both are handed on when somebody asks.
     """
     stand_ins = {} if _COMPILER[0] in sys.modules else {name: _Later(name) for name in _COMPILER}
-    own_mendeleev = "mendeleev" not in sys.modules
-    if own_mendeleev:
-        stand_ins["mendeleev.elements"] = types.ModuleType("mendeleev.elements")
+    if "mendeleev" not in sys.modules:
+        stand_ins["mendeleev"] = types.ModuleType("mendeleev")
+        stand_ins["mendeleev"].element = _element
     sys.modules.update(stand_ins)
     try:
         require("atomai.trainers", _REASON)
@@ -37,8 +37,11 @@ def import_atomai() -> None:
         for name, module in stand_ins.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
-        if own_mendeleev:
-            sys.modules.pop("mendeleev", None)
+
+
+def _element(*ids: Any) -> Any:
+    """What mendeleev knows of an element."""
+    return importlib.import_module("mendeleev").element(*ids)
 
 
 class _Later(types.ModuleType):
