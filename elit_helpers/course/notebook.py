@@ -227,7 +227,7 @@ def _lean_kernel() -> None:
         shell.events.register("post_run_cell", _return_freed_memory)
 
 
-def _return_freed_memory() -> None:
+def _return_freed_memory(_: Any = None) -> None:
     """Give what was freed back to the system: the C library keeps it, some 50 MB after a training."""
     _c_library("malloc_trim", 0)
 

@@ -124,8 +124,10 @@ from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 before = list(shell.events.callbacks["post_run_cell"])
 for _ in range(2):
-    assert shell.run_cell("import elit_helpers as eh; eh.begin('00')", silent=True).success
+    assert shell.run_cell("import elit_helpers as eh; eh.begin('00')").success
 new = [action for action in shell.events.callbacks["post_run_cell"] if action not in before]
 assert len(new) == 1, new
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=True)
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    told = subprocess.run(command, timeout=120, check=True, capture_output=True, text=True)
+    assert "Error" not in told.stdout + told.stderr  # of an action that a kernel cannot call

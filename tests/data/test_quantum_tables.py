@@ -1,5 +1,6 @@
 """What the tables of levels and of forces say is what their structures and forces say."""
 
+import json
 import shutil
 
 import numpy as np
@@ -113,3 +114,19 @@ def test_the_hot_defect_starts_without_drift_and_goes_on_where_it_was_stopped(qu
     assert np.abs(first.get_momenta().sum(axis=0)).max() < 1e-6
     assert eh.defects(first).kind.tolist() == ["Stone–Wales 5-7-7-5"]
     assert runs["stopped"][-1].positions == pytest.approx(last.positions, abs=1e-5)
+
+
+def test_the_hot_defect_that_ships_keeps_its_energy_and_its_atoms_at_the_lectures_temperature(quantum):
+    frames = read(quantum / "aimd_defect.extxyz", index=":")
+    told = json.loads((quantum / "aimd_defect.json").read_text())
+    assert told["frames"] == len(frames) > 60
+    assert told["cpu_seconds"] < 2.5 * 3600
+    total = np.array([frame.get_total_energy() for frame in frames]) / len(frames[0])
+    assert np.ptp(total) < 0.01
+    late = frames[len(frames) // 2 :]
+    assert np.mean([frame.get_temperature() for frame in late]) == pytest.approx(4000, rel=0.1)
+    ours = eh.defect_bonds(frames[0], frames=late)
+    closed = eh.published_bonds().length_A.loc[lambda length: length < 2]
+    scatter = np.hypot(ours.mean_A.std(), ours.std_A.mean())
+    assert scatter == pytest.approx(closed.std(), rel=0.35)
+    assert closed.mean() < ours.mean_A.mean() < closed.mean() + 0.15

@@ -16,7 +16,7 @@ eh.predict(eh.train_ensemble(*pairs, classes=("C",), settings=settings), pairs[0
 LATER = {
     "no compiler is loaded": "assert not {'torch._dynamo', 'torch._inductor', 'sympy'} & set(sys.modules)",
     "mendeleev": "from mendeleev import Si, element; assert Si.atomic_number == element('Si').atomic_number",
-    "AtomAI's own question": "from atomai.utils.graphx import element; assert element('Si').atomic_number == 14",
+    "AtomAI's question": "from atomai.utils.graphx import element; assert element('Si').mass > 28",
     "the compiler": "import torch._dynamo.utils; assert torch._dynamo.utils.counters is not None",
     "torchvision's question": """
 from torchvision.ops.roi_align import is_compile_supported
