@@ -183,7 +183,7 @@ _REALISTIC = Recipe(
 
 RECIPES = {
     "ideal": Recipe(
-        "ideal", "a perfect lattice, sharp spots, hardly any noise: what a first simulation looks like",
+        "ideal", "a nearly faultless lattice, sharp spots, hardly any noise: how a first simulation looks",
         spot_sigma_A=(0.30, 0.40), noise=(0.05, 0.25), silicon=0.01, vacancies=1,
     ),
     # Frozen: to be compared with, never tuned. Spots of 15 to 19 px (σ 3.5 to 4.5 px, cut off at 2 σ) blurred
